@@ -1,0 +1,72 @@
+"""Every error `lake` raises, as one tree; the message of each is one sentence that names the thing, the value and what is allowed.
+
+LakeError
+├── UnknownDataset         a dataset name that the registry does not know
+├── LakeFormatError        the home was written by a newer version, or is no lake
+├── SchemaMismatch         columns that do not fit the dataset's schema
+├── WalError               a write-ahead log segment that cannot be used
+│   └── WalLocked          another process collects under the same name
+├── CompactionError        a file that compaction needs cannot be read
+└── QueryError             a statement that DuckDB refused
+"""
+
+from __future__ import annotations
+
+
+class LakeError(Exception):
+    """Root of everything this package raises."""
+
+
+class UnknownDataset(LakeError):
+    """A dataset name that the registry does not know."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name = name
+        self.known = known
+        super().__init__(f"dataset {name!r} is unknown; known datasets are {', '.join(known)}")
+
+
+class LakeFormatError(LakeError):
+    """The lake on disk has a format this version cannot use."""
+
+    def __init__(self, *, home: str, found: str, supported: int) -> None:
+        self.home = home
+        self.found = found
+        self.supported = supported
+        super().__init__(
+            f"the lake at {home} has format {found}, this version of Tickhouse reads up to format {supported}: "
+            "use the version that wrote it, or a new home"
+        )
+
+
+class SchemaMismatch(LakeError):
+    """Columns that do not fit the dataset's schema."""
+
+    def __init__(self, dataset: str, *, received: str, expected: str) -> None:
+        self.dataset = dataset
+        self.received = received
+        self.expected = expected
+        super().__init__(f"rows for dataset {dataset!r} have {received}, expected {expected}")
+
+
+class WalError(LakeError):
+    """A write-ahead log segment that cannot be used."""
+
+
+class WalLocked(WalError):
+    """Another process holds the write-ahead log of this collector name."""
+
+    def __init__(self, *, collector: str, path: str) -> None:
+        self.collector = collector
+        self.path = path
+        super().__init__(
+            f"collector {collector!r} is already running on this home (its lock {path} is held): stop it, or choose another name"
+        )
+
+
+class CompactionError(LakeError):
+    """A file that compaction needs cannot be read."""
+
+
+class QueryError(LakeError):
+    """A statement that DuckDB refused."""
