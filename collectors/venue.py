@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from collectors.feeds import BookFeed
     from collectors.rows import EventBuffer
 
 CHANNELS = ("trades", "book", "liquidations", "derivatives")
@@ -183,10 +184,25 @@ class Venue(Protocol):
         """A session that takes frames of any connection of this venue in recorded order, learning symbols as it meets them."""
 
 
+@dataclass(slots=True)
+class Checksums:
+    """Checksums of book frames, by outcome."""
+
+    verified: int = 0
+    failed: int = 0
+
+
 class RecordedSession(Protocol):
     """What `tickhouse decode` drives: routes each recorded line by its connection URL (None in some recordings) and content."""
 
     actions: list[Action]
+    checksums: Checksums
+
+    def books(self) -> Mapping[str, BookFeed]:
+        """Books met so far, by symbol, each the one that lands."""
+
+    def tick(self, now: int) -> None:
+        """Time passed on the recording's clock."""
 
     def connected(self, conn: str | None, received: int | None) -> None:
         """A new socket was opened to `conn`: state of its former session is gone."""

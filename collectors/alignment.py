@@ -1,0 +1,237 @@
+"""A book made of a diff stream and REST snapshots: buffer, bridge, follow, and start again after a gap.
+
+Put here: the procedure that every venue with REST-aligned books shares; the venue's rule comes in as a `Sequencer`.
+Keep out: wire formats, request URLs, rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from collectors.books import Book, Follows, Levels, Sequencer
+from collectors.feeds import BookFeed
+
+MAX_BUFFERED_LEVELS: Final = 500_000
+RETRY_FIRST: Final = 1_000_000
+RETRY_LONGEST: Final = 60_000_000
+SILENT_START: Final = 5_000_000
+"""An acknowledged book that stays silent this long is fetched without waiting for its first update."""
+REFRESH_EVERY: Final = 30_000_000
+
+
+@dataclass(slots=True, frozen=True)
+class Diff:
+    """One update of a diff stream: it holds what changed after `previous` (or before `first`) up to `last`."""
+
+    first: int
+    last: int
+    previous: int | None
+    bids: Levels
+    asks: Levels
+    timestamp: int
+
+
+class DiffBook:
+    """One symbol's book, kept by the venue's procedure.
+
+    1. Updates are buffered and a snapshot is asked for. 2. A snapshot older than the buffer is thrown away and asked for again, the
+    buffer stays. 3. Buffered updates the snapshot holds already are dropped; the first one kept must bridge. 4. Afterwards every
+    update must follow the last. One that does not is a gap: nothing lands until a new snapshot is bridged.
+    While a live book is refreshed (its price has drifted to the edge of what the snapshot covered) it goes on landing.
+    """
+
+    def __init__(self, feed: BookFeed, book: Book, *, rule: Sequencer, depth: int, ask: Callable[[], None] | None) -> None:
+        self.feed = feed
+        self.confirmed = False
+        self._book = book
+        self._rule = rule
+        self._depth = depth
+        self._ask = ask
+        self._applied = 0
+        self._fresh = False
+        self._buffer: list[Diff] = []
+        self._buffered_levels = 0
+        self._refreshing = False
+        self._pending: tuple[int, Levels, Levels] | None = None
+        self._outstanding = False
+        self._retry_at: int | None = None
+        self._silent_since: int | None = None
+        self._attempts = 0
+        self._comfort: tuple[float, float] | None = None
+        self._refreshed = 0
+
+    def update(self, diff: Diff, received: int | None) -> None:
+        """Take one update of the stream."""
+        feed = self.feed
+        if not feed.live:
+            self._hold(diff, received)
+            return
+        judge = self._rule.after_snapshot if self._fresh else self._rule.after_update
+        follows = judge(self._applied, first=diff.first, last=diff.last, previous=diff.previous)
+        if follows is Follows.STALE:
+            feed.writer.discard("book_deltas", "stale", rows=len(diff.bids) + len(diff.asks))
+            return
+        if follows is Follows.AHEAD:
+            now = diff.timestamp if received is None else received
+            feed.lost("sequence", now=now, from_sequence=self._applied, to_sequence=diff.first)
+            self.restart()
+            self._hold(diff, received)
+            return
+        self._fresh = False
+        self._applied = diff.last
+        self._book.apply(diff.bids, diff.asks)
+        feed.changed(diff.bids, diff.asks, timestamp=diff.timestamp, received=received, sequence=diff.last)
+        if self._refreshing:
+            self._buffer.append(diff)
+            self._align(received)
+
+    def snapshot(self, last_update: int, bids: Levels, asks: Levels, *, received: int | None) -> None:
+        """Take a REST snapshot, asked for or not."""
+        self._outstanding = False
+        feed = self.feed
+        if feed.live and not self._refreshing:
+            if last_update < self._applied:
+                feed.writer.discard("book_deltas", "stale", rows=len(bids) + len(asks))
+                return
+            self._refreshing = True
+        self._pending = (last_update, bids, asks)
+        self._align(received)
+
+    def failed(self, now: int) -> None:
+        """The snapshot could not be fetched: ask again later, later each time."""
+        self._outstanding = False
+        if self.feed.live:
+            self._refreshing = False
+            self._buffer.clear()
+            return
+        self._wait(now)
+
+    def tick(self, now: int) -> None:
+        """Ask again when it is time; look after the edges of a live book."""
+        feed = self.feed
+        if feed.live:
+            feed.sample(now)
+            if feed.crossed(now):
+                feed.lost("sequence", now=now)
+                self.restart()
+                self._request()
+            elif not self._refreshing and now - self._refreshed > REFRESH_EVERY and self._drifted():
+                self._refreshed = now
+                self._refreshing = True
+                self._request()
+        elif not self._outstanding and self._pending is None:
+            if self._retry_at is not None:
+                if now >= self._retry_at:
+                    self._request()
+            elif self.confirmed:
+                self._silent_since = self._silent_since or now
+                if now - self._silent_since > SILENT_START:
+                    self._request()
+
+    def restart(self) -> None:
+        """Forget the book; what comes next is buffered until a snapshot bridges."""
+        self._buffer.clear()
+        self._buffered_levels = 0
+        self._pending = None
+        self._refreshing = False
+        self._attempts = 0
+        self._retry_at = None
+        self._silent_since = None
+
+    def _hold(self, diff: Diff, received: int | None) -> None:
+        """Step 1: buffer, and ask for the snapshot once the first update is here."""
+        feed = self.feed
+        levels = len(diff.bids) + len(diff.asks)
+        if self._buffered_levels + levels > MAX_BUFFERED_LEVELS:
+            now = diff.timestamp if received is None else received
+            continuity = feed.writer.continuity
+            if not continuity.open_gaps(feed.symbol, "book_deltas"):
+                continuity.open_gap(
+                    feed.writer, feed.symbol, channel="book_deltas", kind="overflow", now=now, from_time=feed.last_time or now
+                )
+            self.restart()
+        feed.writer.discard("book_deltas", "before snapshot", rows=levels)
+        self._buffer.append(diff)
+        self._buffered_levels += levels
+        if self._pending is not None:
+            self._align(received)
+        elif not self._outstanding and self._retry_at is None:
+            self._request()
+
+    def _align(self, received: int | None) -> None:
+        """Steps 2 and 3."""
+        if self._pending is None:
+            return
+        last_update, bids, asks = self._pending
+        rule = self._rule
+        kept = [d for d in self._buffer if self._after(last_update, d) is not Follows.STALE]
+        if not kept:
+            if self.feed.live and last_update < self._applied:
+                self._stale(self.feed.last_time or 0)
+            elif self._buffer or self.feed.live or (self.confirmed and received is not None):
+                self._open(last_update, bids, asks, kept, received=received)
+            return
+        if self._after(last_update, kept[0]) is Follows.AHEAD:
+            self._stale(kept[0].timestamp if received is None else received)
+            return
+        for place, (before, after) in enumerate(zip(kept, kept[1:], strict=False)):
+            if rule.after_update(before.last, first=after.first, last=after.last, previous=after.previous) is Follows.AHEAD:
+                self._buffer = kept[place + 1 :]
+                self._stale(after.timestamp if received is None else received)
+                return
+        self._open(last_update, bids, asks, kept, received=received)
+
+    def _after(self, snapshot: int, diff: Diff) -> Follows:
+        return self._rule.after_snapshot(snapshot, first=diff.first, last=diff.last, previous=diff.previous)
+
+    def _open(self, last_update: int, bids: Levels, asks: Levels, kept: list[Diff], *, received: int | None) -> None:
+        was_live = self.feed.live
+        self._book.load(bids, asks)
+        for diff in kept:
+            self._book.apply(diff.bids, diff.asks)
+        if not was_live:
+            self.feed.updates += len(kept)
+        newest = kept[-1] if kept else self._buffer[-1] if self._buffer else None
+        self._applied = kept[-1].last if kept else last_update
+        self._fresh = not kept
+        self._note_comfort(bids, asks)
+        self.restart()
+        self.feed.opened(
+            timestamp=newest.timestamp if newest else None,
+            received=received,
+            sequence=self._applied,
+        )
+
+    def _stale(self, now: int) -> None:
+        self.feed.writer.discard("book_deltas", "stale snapshot", rows=len(self._pending[1]) + len(self._pending[2]) if self._pending else 0)
+        self._pending = None
+        if self.feed.live:
+            self._refreshing = False
+            self._buffer.clear()
+        else:
+            self._wait(now)
+
+    def _wait(self, now: int) -> None:
+        self._retry_at = now + min(RETRY_LONGEST, RETRY_FIRST << min(self._attempts, 16))
+        self._attempts += 1
+
+    def _request(self) -> None:
+        if self._ask is not None:
+            self._outstanding = True
+            self._ask()
+
+    def _note_comfort(self, bids: Levels, asks: Levels) -> None:
+        """Prices between which the snapshot covers plenty; none where the snapshot holds the whole book."""
+        if not bids or not asks or max(len(bids), len(asks)) < self._depth:
+            self._comfort = None
+            return
+        low, bid, ask, high = bids[-1][0], bids[0][0], asks[0][0], asks[-1][0]
+        self._comfort = (bid - (bid - low) / 2, ask + (high - ask) / 2)
+
+    def _drifted(self) -> bool:
+        if self._comfort is None:
+            return False
+        bid, ask = self._book.bids.best(), self._book.asks.best()
+        return bid is None or ask is None or bid < self._comfort[0] or ask > self._comfort[1]

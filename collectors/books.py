@@ -1,0 +1,186 @@
+"""Order books and the sequence rules that keep them whole: pure, small, knowing neither rows nor sockets.
+
+Put here: price levels by side, best levels, and per rule family the question "does this update follow?".
+Keep out: checksums over wire text (`textbook`), snapshots to be fetched (`alignment`), landing (`feeds`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Final, Protocol, TypeAlias
+
+Level: TypeAlias = tuple[float, float]
+Levels: TypeAlias = Sequence[Level]
+
+SETTLE_AFTER: Final = 2048
+"""Levels taken until zero amounts are thrown out and prices sorted, at the latest."""
+
+
+class Side:
+    """One side of a book. Updates cost one `dict.update`; deletions and order are settled when somebody looks."""
+
+    __slots__ = ("_amounts", "_descending", "_pending", "_prices", "_touched")
+
+    def __init__(self, *, descending: bool) -> None:
+        self._descending = descending
+        self._amounts: dict[float, float] = {}
+        self._prices: list[float] = []
+        self._touched: list[Levels] = []
+        self._pending = 0
+
+    def load(self, levels: Iterable[Level]) -> None:
+        """Replace the side."""
+        self._amounts = dict(levels)
+        self._rebuild()
+
+    def apply(self, levels: Levels) -> None:
+        """Set the amount resting at each price; 0 deletes, and deleting an unknown price is harmless."""
+        self._amounts.update(levels)
+        self._touched.append(levels)
+        self._pending += len(levels)
+        if self._pending > SETTLE_AFTER:
+            self._rebuild()
+
+    def top(self, count: int) -> list[Level]:
+        """The best `count` levels, best first."""
+        self._settle()
+        amounts = self._amounts
+        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
+        return [(price, amounts[price]) for price in prices]
+
+    def levels(self) -> list[Level]:
+        """All levels, best first."""
+        return self.top(len(self._amounts))
+
+    def best(self) -> float | None:
+        """The best price, None when the side is empty."""
+        self._settle()
+        if not self._prices:
+            return None
+        return self._prices[-1] if self._descending else self._prices[0]
+
+    def __len__(self) -> int:
+        self._settle()
+        return len(self._prices)
+
+    def _settle(self) -> None:
+        if self._pending * 4 > len(self._amounts):
+            self._rebuild()
+            return
+        amounts, prices = self._amounts, self._prices
+        for levels in self._touched:
+            for price, _ in levels:
+                amount = amounts.get(price)
+                if amount is None:
+                    continue
+                place = bisect_left(prices, price)
+                listed = place < len(prices) and prices[place] == price
+                if amount <= 0:
+                    del amounts[price]
+                    if listed:
+                        del prices[place]
+                elif not listed:
+                    prices.insert(place, price)
+        self._touched.clear()
+        self._pending = 0
+
+    def _rebuild(self) -> None:
+        self._amounts = {price: amount for price, amount in self._amounts.items() if amount > 0}
+        self._prices = sorted(self._amounts)
+        self._touched.clear()
+        self._pending = 0
+
+
+class AnyBook(Protocol):
+    """What a feed asks of a book, however it is kept."""
+
+    def top(self, count: int) -> tuple[list[Level], list[Level]]: ...
+    def levels(self) -> tuple[list[Level], list[Level]]: ...
+
+
+class Book:
+    """Both sides by price, base units."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = Side(descending=True)
+        self.asks = Side(descending=False)
+
+    def load(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Replace the book."""
+        self.bids.load(bids)
+        self.asks.load(asks)
+
+    def apply(self, bids: Levels, asks: Levels) -> None:
+        """Take one update."""
+        self.bids.apply(bids)
+        self.asks.apply(asks)
+
+    def top(self, count: int) -> tuple[list[Level], list[Level]]:
+        """The best `count` levels of both sides, best first."""
+        return self.bids.top(count), self.asks.top(count)
+
+    def levels(self) -> tuple[list[Level], list[Level]]:
+        """All levels of both sides, best first."""
+        return self.bids.levels(), self.asks.levels()
+
+    @property
+    def crossed(self) -> bool:
+        """True when somebody would buy above what somebody sells for."""
+        bid, ask = self.bids.best(), self.asks.best()
+        return bid is not None and ask is not None and bid >= ask
+
+
+class Follows(Enum):
+    """How an update stands to the book it is meant for."""
+
+    STALE = "stale"
+    """The book already holds it."""
+    NEXT = "next"
+    AHEAD = "ahead"
+    """Something between was missed."""
+
+
+class Sequencer(Protocol):
+    """A sequence rule: how updates (first, last, previous) stand to a snapshot and to each other."""
+
+    def after_snapshot(self, snapshot: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """How an update stands to a snapshot no update has been applied to."""
+
+    def after_update(self, applied: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """How an update stands to the last one applied."""
+
+
+class SpotDiff:
+    """Binance spot, its steps 3 and 4: the first update spans snapshot + 1; then each begins right after the last."""
+
+    def after_snapshot(self, snapshot: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """U <= lastUpdateId + 1 <= u."""
+        return self.after_update(snapshot, first=first, last=last, previous=previous)
+
+    def after_update(self, applied: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """U == previous u + 1; an overlap that reaches further holds absolute amounts and is taken."""
+        del previous
+        if last <= applied:
+            return Follows.STALE
+        return Follows.NEXT if first <= applied + 1 else Follows.AHEAD
+
+
+class FuturesDiff:
+    """Binance USD-M: ids skip, so each update names the one before it (pu); U is looked at against the snapshot only."""
+
+    def after_snapshot(self, snapshot: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """U <= lastUpdateId <= u, or pu == lastUpdateId; u < lastUpdateId is dropped."""
+        if last < snapshot:
+            return Follows.STALE
+        return Follows.NEXT if first <= snapshot or previous == snapshot else Follows.AHEAD
+
+    def after_update(self, applied: int, *, first: int, last: int, previous: int | None) -> Follows:
+        """The update's pu equals the last one's u; a frame sent again is stale."""
+        del first
+        if previous == applied:
+            return Follows.NEXT
+        return Follows.STALE if last <= applied else Follows.AHEAD
