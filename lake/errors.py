@@ -2,10 +2,13 @@
 
 LakeError
 ├── UnknownDataset         a dataset name that the registry does not know
+├── UnknownTimeframe       a timeframe that is none of the known ones
+├── TimeframeMismatch      candles that cannot be put together to longer ones
 ├── LakeFormatError        the home was written by a newer version, or is no lake
 ├── SchemaMismatch         columns that do not fit the dataset's schema
 ├── WalError               a write-ahead log segment that cannot be used
-│   └── WalLocked          another process collects under the same name
+│   ├── WalLocked          another process collects under the same name
+│   └── SealError          a background seal failed; its segment stays in the log and is tried again
 ├── CompactionError        a file that compaction needs cannot be read
 └── QueryError             a statement that DuckDB refused
 """
@@ -24,6 +27,24 @@ class UnknownDataset(LakeError):
         self.name = name
         self.known = known
         super().__init__(f"dataset {name!r} is unknown; known datasets are {', '.join(known)}")
+
+
+class UnknownTimeframe(LakeError):
+    """A timeframe that is none of the known ones."""
+
+    def __init__(self, timeframe: str, known: tuple[str, ...]) -> None:
+        self.timeframe = timeframe
+        self.known = known
+        super().__init__(f"timeframe {timeframe!r} is unknown; known timeframes are {', '.join(known)}")
+
+
+class TimeframeMismatch(LakeError):
+    """Candles that cannot be put together to longer ones."""
+
+    def __init__(self, shorter: str, longer: str) -> None:
+        self.shorter = shorter
+        self.longer = longer
+        super().__init__(f"candles of {longer} cannot be made from candles of {shorter}: their intervals do not nest")
 
 
 class LakeFormatError(LakeError):
@@ -62,6 +83,15 @@ class WalLocked(WalError):
         super().__init__(
             f"collector {collector!r} is already running on this home (its lock {path} is held): stop it, or choose another name"
         )
+
+
+class SealError(WalError):
+    """Turning a closed segment into parts failed; the segment stays in the log and is tried again at the next roll."""
+
+    def __init__(self, *, segment: str, reason: str) -> None:
+        self.segment = segment
+        self.reason = reason
+        super().__init__(f"log segment {segment} could not be turned into parts: {reason}")
 
 
 class CompactionError(LakeError):

@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+_Date = date  # `Hour.date` hides the class inside Hour
+
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
 
@@ -60,9 +62,20 @@ class Hour:
         """`date=YYYY-MM-DD/hour=HH`."""
         return self.moment.strftime("date=%Y-%m-%d/hour=%H")
 
+    @classmethod
+    def of_day(cls, day: _Date) -> list[Hour]:
+        """The 24 hours of a UTC day, in order."""
+        first = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
+        return [cls(first + number * HOUR_US) for number in range(24)]
+
     def next(self) -> Hour:
         """The hour after."""
         return Hour(self.end)
+
+
+def input_id(collector: str, segment: int) -> str:
+    """`<collector>-<segment>`, the identity of what one log segment put into one hour."""
+    return f"{collector}-{segment:08d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,11 @@ class PartName:
     visible_from: int
     collector: str
     segment: int
+
+    @property
+    def id(self) -> str:
+        """`<collector>-<segment>`: the name under which a sealed file lists this part among its inputs."""
+        return input_id(self.collector, self.segment)
 
     def __str__(self) -> str:
         return f"part-{self.visible_from:016d}-{self.collector}-{self.segment:08d}.parquet"
@@ -133,6 +151,16 @@ class Home:
     def status(self) -> Path:
         """One JSON file per collector with its live state, replaced atomically."""
         return self.root / "status"
+
+    @property
+    def counters(self) -> Path:
+        """The last segment number each collector used; outside the log, so that emptying the log never repeats a number."""
+        return self.root / "counters"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files of compactions, one a dataset and day, and one a dataset and hour."""
+        return self.root / "locks"
 
     @property
     def instruments(self) -> Path:

@@ -1,0 +1,202 @@
+"""The one Parquet writer of the lake, and the key-value metadata its files carry.
+
+Put here: encodings, row groups, compression, footer metadata. Keep out: which rows go into which file.
+
+Row groups never mix a symbol of many rows with another, so that a filter on a symbol skips the rest; symbols of few rows share one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import SchemaMismatch
+from lake.registry import Dataset
+
+FORMAT: Final = 1
+PART_LEVEL: Final = 1
+SEALED_LEVEL: Final = 9
+GROUP_ROWS: Final = 262_144
+OWN_GROUP_ROWS: Final = 16_384
+
+Duplicates = dict[tuple[str, str], int]
+"""Rows merged away, by exchange and symbol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourShare:
+    """What one hour of a day file was made from: its parts, and the greatest instant among them."""
+
+    inputs: tuple[str, ...]
+    watermark: int
+    duplicates: Duplicates = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What a lake file says of itself in its footer; `hours` (by hour of day) only in day files."""
+
+    dataset: str
+    inputs: tuple[str, ...] = ()
+    duplicates: Duplicates = field(default_factory=dict)
+    hours: Mapping[int, HourShare] = field(default_factory=dict)
+
+    def encode(self) -> dict[str, str]:
+        """As Parquet key-value metadata; the same facts always give the same text."""
+        text = {
+            "tickhouse.dataset": self.dataset,
+            "tickhouse.format": str(FORMAT),
+            "tickhouse.inputs": _json(sorted(self.inputs)),
+            "tickhouse.duplicates": _json(_nested(self.duplicates)),
+        }
+        if self.hours:
+            text["tickhouse.hours"] = _json(
+                {
+                    f"{hour:02d}": {
+                        "inputs": sorted(share.inputs),
+                        "watermark": share.watermark,
+                        "duplicates": _nested(share.duplicates),
+                    }
+                    for hour, share in self.hours.items()
+                }
+            )
+        return text
+
+    @classmethod
+    def decode(cls, text: Mapping[bytes, bytes] | None) -> Metadata:
+        """From Parquet key-value metadata; a file without it says nothing."""
+        found = text or {}
+        hours: dict[str, Any] = json.loads(found.get(b"tickhouse.hours", b"{}"))
+        return cls(
+            dataset=found.get(b"tickhouse.dataset", b"").decode(),
+            inputs=tuple(json.loads(found.get(b"tickhouse.inputs", b"[]"))),
+            duplicates=_flat(json.loads(found.get(b"tickhouse.duplicates", b"{}"))),
+            hours={
+                int(hour): HourShare(
+                    inputs=tuple(share["inputs"]), watermark=share["watermark"], duplicates=_flat(share.get("duplicates", {}))
+                )
+                for hour, share in hours.items()
+            },
+        )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _nested(duplicates: Duplicates) -> dict[str, dict[str, int]]:
+    nested: dict[str, dict[str, int]] = {}
+    for (exchange, symbol), count in duplicates.items():
+        if count:
+            nested.setdefault(exchange, {})[symbol] = count
+    return nested
+
+
+def _flat(nested: Mapping[str, Mapping[str, int]]) -> Duplicates:
+    return {(exchange, symbol): count for exchange, symbols in nested.items() for symbol, count in symbols.items()}
+
+
+def add_duplicates(*several: Duplicates) -> Duplicates:
+    """The sum of counts by exchange and symbol."""
+    total: Duplicates = {}
+    for counts in several:
+        for key, count in counts.items():
+            total[key] = total.get(key, 0) + count
+    return total
+
+
+@lru_cache(maxsize=8192)
+def read_metadata(path: Path) -> Metadata:
+    """Footer metadata of a lake file; cached, for a name never changes its contents. Raises what pyarrow raises on a broken file."""
+    return Metadata.decode(pq.read_metadata(path).metadata)
+
+
+def writer_options(dataset: Dataset, level: int) -> dict[str, Any]:
+    """Arguments of `pq.ParquetWriter`: delta for ids and times, dictionary for strings and prices, zstd."""
+    dictionary: list[str] = []
+    encodings: dict[str, str] = {}
+    for column in dataset.columns:
+        if column.delta and not pa.types.is_string(column.type):
+            encodings[column.name] = "DELTA_BINARY_PACKED"
+        elif column.delta:
+            encodings[column.name] = "DELTA_BYTE_ARRAY"
+        elif pa.types.is_list(column.type):
+            dictionary.append(f"{column.name}.list.element")
+        elif not pa.types.is_boolean(column.type):
+            dictionary.append(column.name)
+    return {
+        "version": "2.6",
+        "data_page_version": "2.0",
+        "compression": "zstd",
+        "compression_level": level,
+        "use_dictionary": dictionary,
+        "column_encoding": encodings,
+        "write_statistics": True,
+        "store_schema": False,
+        "dictionary_pagesize_limit": 8 * 1024 * 1024,
+    }
+
+
+def write_parquet(dataset: Dataset, table: pa.Table, path: Path, metadata: Metadata, *, level: int = PART_LEVEL) -> None:
+    """Write sorted rows of `dataset` to `path`. The same rows and metadata always give the same bytes."""
+    check_schema(dataset, table.schema)
+    with pq.ParquetWriter(path, dataset.schema, **writer_options(dataset, level)) as writer:
+        for start, length in row_groups(table):
+            writer.write_table(table.slice(start, length), row_group_size=length)
+        writer.add_key_value_metadata(metadata.encode())
+
+
+def check_schema(dataset: Dataset, schema: pa.Schema) -> None:
+    """Raise `SchemaMismatch` unless names and types are those of the registry, in its order."""
+    expected = dataset.schema
+    if schema.equals(expected):
+        return
+    if schema.names != expected.names:
+        raise SchemaMismatch(dataset.name, received=f"columns {', '.join(schema.names)}", expected=f"columns {', '.join(expected.names)}")
+    for received, wanted in zip(schema, expected, strict=True):
+        if received.type != wanted.type:
+            raise SchemaMismatch(dataset.name, received=f"{wanted.name} as {received.type}", expected=f"{wanted.name} as {wanted.type}")
+
+
+def row_groups(table: pa.Table) -> Iterator[tuple[int, int]]:
+    """Cut rows sorted by exchange and symbol into (start, length): a symbol of many rows has its groups for itself."""
+    start = 0
+    filled = 0
+    for first, length in _runs(table):
+        if length >= OWN_GROUP_ROWS or filled + length > GROUP_ROWS:
+            if filled:
+                yield start, filled
+            start, filled = first, 0
+        if length < OWN_GROUP_ROWS:
+            filled += length
+            continue
+        pieces = -(-length // GROUP_ROWS)
+        for piece in range(pieces):
+            lower, upper = first + length * piece // pieces, first + length * (piece + 1) // pieces
+            yield lower, upper - lower
+        start = first + length
+    if filled:
+        yield start, filled
+
+
+def _runs(table: pa.Table) -> Iterator[tuple[int, int]]:
+    """(start, length) of each stretch of one exchange and symbol."""
+    if table.num_rows == 0:
+        return
+    changed = np.zeros(table.num_rows, dtype=bool)
+    changed[0] = True
+    for name in ("exchange", "symbol"):
+        if name in table.column_names:
+            codes = np.asarray(table[name].combine_chunks().dictionary_encode().indices)
+            changed[1:] |= codes[1:] != codes[:-1]
+    starts = np.flatnonzero(changed)
+    for first, following in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        yield int(first), int(following - first)
