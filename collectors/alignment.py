@@ -205,7 +205,9 @@ class DiffBook:
         )
 
     def _stale(self, now: int) -> None:
-        self.feed.writer.discard("book_deltas", "stale snapshot", rows=len(self._pending[1]) + len(self._pending[2]) if self._pending else 0)
+        self.feed.writer.discard(
+            "book_deltas", "stale snapshot", rows=len(self._pending[1]) + len(self._pending[2]) if self._pending else 0
+        )
         self._pending = None
         if self.feed.live:
             self._refreshing = False

@@ -32,8 +32,8 @@ class Gap:
 
     def row(self, healed_at: int | None, healed_by: str | None) -> tuple[object, ...]:
         """The row of `gaps`, exchange left out."""
-        sequences = (self.from_sequence, self.to_sequence)
-        return (self.symbol, None, self.noticed, self.ordinal, self.channel, self.kind, *sequences, self.from_time, self.to_time, healed_at, healed_by)
+        known = (self.symbol, None, self.noticed, self.ordinal, self.channel, self.kind)
+        return (*known, self.from_sequence, self.to_sequence, self.from_time, self.to_time, healed_at, healed_by)
 
 
 @dataclass(slots=True)

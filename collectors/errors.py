@@ -6,6 +6,7 @@ CollectorError
 │   ├── UnknownExchange
 │   ├── UnknownSymbol
 │   └── UnknownChannel
+├── RecordingError        a recording that cannot be read
 ├── ConnectionLost        the socket ended or could not be opened (retry)
 └── Refused               the venue refuses this client as configured (do not retry fast)
 """
@@ -65,6 +66,10 @@ class UnknownChannel(ConfigError):
         self.exchange = exchange
         self.channel = channel
         super().__init__(f"channel {channel!r} is not published by {exchange}; allowed are {_allowed(channel, known)}")
+
+
+class RecordingError(CollectorError):
+    """A recording that cannot be read."""
 
 
 class ConnectionLost(CollectorError):

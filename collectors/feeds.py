@@ -166,7 +166,10 @@ class BookFeed:
     A feed takes the symbol over from another socket's by opening; until then, and after losing it, it only stands by.
     """
 
-    __slots__ = ("_crossed_since", "_dirty", "_last_top", "_owners", "_sampled", "book", "key", "last_time", "live", "sequence", "session", "symbol", "timestamp", "updates", "writer")
+    __slots__ = (
+        *("_crossed_since", "_dirty", "_last_top", "_owners", "_sampled", "book", "key", "last_time", "live"),
+        *("sequence", "session", "symbol", "timestamp", "updates", "writer"),
+    )
 
     def __init__(self, writer: RowWriter, symbol: str, *, session: object, book: AnyBook) -> None:
         self.writer = writer

@@ -76,9 +76,7 @@ class RowWriter:
         self._deltas.append(frame)
         self.deltas.landed += len(frame[5]) + len(frame[6])
 
-    def book_snapshot(
-        self, symbol: str, timestamp: int | None, *, local: int, sequence: int | None, bids: Levels, asks: Levels
-    ) -> None:
+    def book_snapshot(self, symbol: str, timestamp: int | None, *, local: int, sequence: int | None, bids: Levels, asks: Levels) -> None:
         """Land the top of a book, best level first on both sides."""
         sides = ([p for p, _ in bids], [a for _, a in bids], [p for p, _ in asks], [a for _, a in asks])
         self._land("book_snapshots", (self.exchange, symbol, timestamp, local, self._buffer.next_ordinal(), sequence, *sides))

@@ -30,8 +30,13 @@ class BaseSession:
         self._next_hour: int | None = None
 
     def see(self, now: int) -> None:
-        """The clock has reached `now`: open the hour when a new one has begun."""
+        """Something arrived at `now`."""
         self.last_received = now
+        if self._next_hour is None or now >= self._next_hour:
+            self.see_time(now)
+
+    def see_time(self, now: int) -> None:
+        """The clock has reached `now`: open the hour when a new one has begun."""
         if self._next_hour is None:
             self._next_hour = hour_start(now) + HOUR_US
         elif now >= self._next_hour:

@@ -1,0 +1,39 @@
+"""Every venue by exchange id: the one place that names them all.
+
+Put here: a literal. Keep out: import magic, protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from collectors.errors import UnknownExchange
+from collectors.venue import Venue
+from collectors.venues import binance
+
+VENUES: Final[Mapping[str, Venue]] = {
+    "binance": binance.VENUE,
+}
+
+ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}
+"""Former names of exchanges that are accepted."""
+
+
+def venue(name: str) -> Venue:
+    """The venue that answers to an exchange id or alias; raises `UnknownExchange`."""
+    found = VENUES.get(ALIASES.get(name, name))
+    if found is None:
+        raise UnknownExchange(name, [*VENUES, *(old for old, new in ALIASES.items() if new in VENUES)])
+    return found
+
+
+def exchange_of(conn: str) -> str | None:
+    """Which exchange a connection or request URL belongs to, by its host or the first part of its path; None where neither says."""
+    parts = urlsplit(conn)
+    first = parts.path.lstrip("/").partition("/")[0]
+    for name in VENUES:
+        if name in (parts.hostname or "") or name == first:
+            return name
+    return None

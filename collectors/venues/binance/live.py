@@ -1,0 +1,174 @@
+"""A live Binance socket: subscribes, reads acknowledgements, asks REST for snapshots, open interest and missed trades.
+
+Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from collectors.continuity import Gap
+from collectors.errors import FrameError
+from collectors.feeds import TradeFeed
+from collectors.logs import logger
+from collectors.rows import RowWriter
+from collectors.symbols import SymbolMap
+from collectors.venue import ConnectionPlan, HttpGet, Outcome, SendText, Stream
+from collectors.venues.binance import messages as wire
+from collectors.venues.binance.instruments import EXCHANGE, rest_url
+from collectors.venues.binance.plan import stream_names
+from collectors.venues.binance.session import MarketSession
+
+BATCH: Final = 100
+OPEN_INTEREST_EVERY: Final = 60_000_000
+TRADES_LIMIT: Final = 1000
+MAX_FETCHED_TRADES: Final = 50_000
+"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
+_DEPTH_LIMITS: Final = {"spot": (100, 500, 1000, 5000), "usdm": (5, 10, 20, 50, 100, 500, 1000)}
+_DEPTH_WEIGHTS: Final = {
+    "spot": {100: 5, 500: 25, 1000: 50, 5000: 250},
+    "usdm": {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20},
+}
+
+
+class LiveSession(MarketSession):
+    """The life of one socket of a `ConnectionPlan`."""
+
+    def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
+        limits = _DEPTH_LIMITS[plan.market]
+        super().__init__(
+            writer,
+            market=plan.market,
+            symbols=SymbolMap(plan.instruments, linear=plan.market == "usdm"),
+            depth=next((limit for limit in limits if limit >= depth), limits[-1]),
+        )
+        self.plan = plan
+        self._endpoints = endpoints
+        self._natives = {instrument.symbol: instrument.native for instrument in plan.instruments}
+        self._admitted = frozenset(self._natives.values())
+        self._streams = stream_names(plan)
+        self._awaited: dict[int, list[Stream]] = {}
+        self._interest_at: int | None = None
+        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+
+    def opened(self, now: int | None) -> None:
+        """Subscribe to everything, a hundred streams a command."""
+        if now is not None:
+            self.see(now)
+        names = list(self._streams)
+        for number, start in enumerate(range(0, len(names), BATCH), start=1):
+            batch = names[start : start + BATCH]
+            self._awaited[number] = [self._streams[name] for name in batch]
+            command = {"method": "SUBSCRIBE", "params": batch, "id": number}
+            self.actions.append(SendText(msgspec.json.encode(command).decode()))
+
+    def admits(self, native: str) -> bool:
+        return native in self._admitted
+
+    def answered(self, envelope: wire.Envelope) -> None:
+        """An acknowledgement confirms its streams; the venue confirms unknown ones too, so only the silence watchdog knows."""
+        streams = self._awaited.pop(envelope.id, []) if isinstance(envelope.id, int) else []
+        if envelope.error is not wire.ABSENT or envelope.code is not None:
+            said = envelope.msg or bytes(envelope.error).decode(errors="replace")
+            self._log.warning("command refused", code=envelope.code, message=said, streams=len(streams))
+            return
+        for stream in streams:
+            if stream.channel == "book":
+                self.diff_book(stream.symbol).confirmed = True
+            elif stream.channel == "trades":
+                self._trade_confirmed(stream.symbol)
+            elif stream.channel == "liquidations" and self.last_received is not None:
+                self.carries(stream.symbol, "liquidations", now=self.last_received)
+
+    def ask_depth(self, symbol: str) -> Callable[[], None]:
+        def ask() -> None:
+            path = f"/depth?symbol={self._natives[symbol]}&limit={self.depth}"
+            weight = _DEPTH_WEIGHTS[self.market][self.depth]
+            self._get(path, purpose="depth", symbol=symbol, weight=weight)
+
+        return ask
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self._fetch_missed
+
+    def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; raises `FrameError` when it cannot be decoded."""
+        if received is not None:
+            self.see(received)
+        try:
+            match request.purpose:
+                case "depth":
+                    return self.take_depth_answer(request.symbol, body, received)
+                case "open_interest":
+                    return self.take_open_interest(body, received)
+                case "trades":
+                    kind = "aggTrade" if self.market == "usdm" else "trade"
+                    outcome = self.take_trades_answer(request.symbol, kind, body=body, received=received)
+                    self._fetch_rest(request.symbol)
+                    return outcome
+                case _:
+                    return Outcome.IGNORED
+        except msgspec.MsgspecError as error:
+            if request.purpose == "depth" and received is not None:
+                self.diff_book(request.symbol).failed(received)
+            raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
+
+    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
+        """A snapshot is asked for again later; missed trades are given up and stay a gap; open interest comes round again."""
+        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        if request.purpose == "depth":
+            self.diff_book(request.symbol).failed(now)
+
+    def tick(self, now: int) -> None:
+        """Time passed."""
+        self.see_time(now)
+        for book in self.diff_books.values():
+            book.tick(now)
+        self.confirm_trades(now)
+        if self.market == "usdm" and (self._interest_at is None or now >= self._interest_at):
+            self._interest_at = now + OPEN_INTEREST_EVERY
+            for stream in self.plan.streams:
+                if stream.channel == "derivatives":
+                    path = f"/openInterest?symbol={self._natives[stream.symbol]}"
+                    self._get(path, purpose="open_interest", symbol=stream.symbol, weight=1)
+
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.diff_books.clear()
+
+    def _trade_confirmed(self, symbol: str) -> None:
+        kind = "aggTrade" if self.market == "usdm" else "trade"
+        if self.trade_feed(symbol, kind) is not None:
+            self.acked[symbol] = self.last_received
+
+    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
+        """Ask for the first page of what a hole holds; `_fetch_rest` asks for the others."""
+        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
+            return
+        self._page(feed.symbol, gap.from_sequence + 1)
+
+    def _fetch_rest(self, symbol: str) -> None:
+        """Ask for the next page of the oldest hole that is being fetched."""
+        tape = self.writer.continuity.tape(symbol)
+        for gap in self.writer.continuity.open_gaps(symbol, "trades"):
+            first, last = gap.from_sequence, gap.to_sequence
+            if first is None or last is None or last - first > MAX_FETCHED_TRADES or first + 1 not in tape.seen:
+                continue
+            following = next((number for number in range(first + 1, last) if number not in tape.seen), None)
+            if following is not None:
+                self._page(symbol, following)
+                return
+
+    def _page(self, symbol: str, first: int) -> None:
+        native = self._natives[symbol]
+        if self.market == "usdm":
+            self._get(f"/aggTrades?symbol={native}&fromId={first}&limit={TRADES_LIMIT}", purpose="trades", symbol=symbol, weight=20)
+        else:
+            self._get(f"/historicalTrades?symbol={native}&fromId={first}&limit={TRADES_LIMIT}", purpose="trades", symbol=symbol, weight=25)
+
+    def _get(self, path: str, *, purpose: str, symbol: str, weight: int) -> None:
+        url = rest_url(self._endpoints, self.market, path)
+        self.actions.append(HttpGet(url=url, purpose=purpose, symbol=symbol, weight=weight))

@@ -1,0 +1,62 @@
+"""The venue contract, answered for Binance.
+
+Put here: endpoints, limits, which market a symbol belongs to. Keep out: protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from collectors.errors import UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Wanted
+from collectors.venues.binance import instruments, plan
+from collectors.venues.binance.live import LiveSession
+from collectors.venues.binance.recorded import Recorded
+
+
+class BinanceVenue:
+    """Spot and USD-M perpetuals."""
+
+    exchange = instruments.EXCHANGE
+    endpoints: Final[Mapping[str, str]] = {
+        "spot_ws": "wss://stream.binance.com:9443",
+        "spot_rest": "https://api.binance.com",
+        "usdm_ws": "wss://fstream.binance.com",
+        "usdm_rest": "https://fapi.binance.com",
+    }
+    channels: Sequence[str] = CHANNELS
+    limits = Limits(connects=300, connects_per_seconds=300.0, rest_weight=2400, rest_weight_per_seconds=60.0)
+
+    def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
+        """ExchangeInfo of each market."""
+        return instruments.instrument_requests(endpoints, markets)
+
+    def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
+        """Instruments of an exchangeInfo answer; raises `FrameError` when it is none."""
+        return instruments.parse_exchange_info(body, market="usdm" if "/fapi/" in request.url else "spot")
+
+    def market_of(self, symbol: str) -> str:
+        """`BASE/QUOTE` is spot, `BASE/QUOTE:QUOTE` is usdm; raises `UnknownSymbol` for anything else."""
+        pair, colon, settle = symbol.partition(":")
+        base, slash, quote = pair.partition("/")
+        if base and slash and quote and (not colon or settle == quote):
+            return "usdm" if colon else "spot"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT"))
+
+    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
+        """Sockets for what is wanted; raises `UnknownSymbol`."""
+        return plan.plan(wanted, instruments, self._endpoints(wanted))
+
+    def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
+        """A session for a new socket of `plan`."""
+        writer = events.writer(self.exchange, plan.name)
+        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
+
+    def recorded_session(self, events: EventBuffer) -> RecordedSession:
+        """A session for recorded frames of any connection."""
+        return Recorded(events)
+
+    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
+        return {**self.endpoints, **wanted.endpoints}
