@@ -1,0 +1,41 @@
+"""The pretended venues by name; a new venue adds a line to VENUES and its own folder.
+
+What belongs here: the registry. What does not: anything about a single venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simulator.errors import UnknownSymbol
+from simulator.instruments import Instrument
+from simulator.venues.base import Venue
+from simulator.venues.binance import catalogue as binance_catalogue
+from simulator.venues.binance.venue import Binance
+from simulator.venues.kraken import catalogue as kraken_catalogue
+from simulator.venues.kraken.venue import Kraken
+
+
+class Entry(NamedTuple):
+    """A venue's class, everything it could trade, and what it trades when nobody says otherwise."""
+
+    venue: type[Binance | Kraken]
+    catalogue: Sequence[Instrument]
+    default_symbols: Sequence[str]
+
+
+VENUES: dict[str, Entry] = {
+    "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS),
+    "kraken": Entry(Kraken, kraken_catalogue.CATALOGUE, kraken_catalogue.DEFAULT_SYMBOLS),
+}
+
+
+def entry(name: str) -> Entry:
+    """The registry's entry for a venue; UnknownSymbol where there is none."""
+    if name not in VENUES:
+        raise UnknownSymbol("exchange", name, expected=", ".join(VENUES))
+    return VENUES[name]
+
+
+__all__ = ["VENUES", "Entry", "Venue", "entry"]

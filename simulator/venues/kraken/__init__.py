@@ -1,0 +1,1 @@
+"""Kraken spot over WebSocket v2, pretended: catalogue, frames with checksums, REST answers, sockets."""

@@ -1,0 +1,203 @@
+"""Kraken as the server sees it: the v2 socket, windows per depth, REST dispatch.
+
+What belongs here: which client sees which trades and levels. What does not: texts (frames.py, rest.py), commands (session.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulator.faults import Faults
+from simulator.instruments import Instrument
+from simulator.limits import WeightLimit
+from simulator.market import Changes, Market, Trade
+from simulator.streams import Hub, Socket, Stream
+from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.kraken import frames, rest
+from simulator.venues.kraken.catalogue import NAME, Spelling
+from simulator.venues.kraken.session import DEPTHS, KrakenSession, acknowledgements
+from simulator.venues.kraken.window import Window
+
+REST_PREFIX = "/spot/0/public/"
+# Kraken counts calls, about one a second over time; a minute's worth here so that a burst at start is allowed.
+CALLS_PER_MINUTE = 600
+SNAPSHOT_TRADES = 50
+
+
+class Pair:
+    """One market's streams and the windows that are being watched."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.spelling = Spelling(market.instrument)
+        self.trades = self._stream("trade", "trades")
+        self.books = {depth: self._stream(f"book-{depth}", "book") for depth in DEPTHS}
+        self.windows: dict[int, Window] = {}
+
+    def _stream(self, name: str, channel: str) -> Stream:
+        return Stream(name, exchange=NAME, market="spot", symbol=self.market.instrument.symbol, channel=channel)
+
+
+class Kraken(Venue):
+    """Spot pairs over WebSocket v2."""
+
+    name = NAME
+    endpoints: Mapping[str, tuple[str, str]] = {
+        "spot_ws": ("/spot/v2", "wss://ws.kraken.com/v2"),
+        "spot_rest": ("/spot", "https://api.kraken.com"),
+    }
+
+    def __init__(
+        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
+    ) -> None:
+        super().__init__(markets, hub=hub, faults=faults)
+        self.listed = [market.instrument for market in markets] if listed is None else listed
+        self.limit = WeightLimit(weight_limit or CALLS_PER_MINUTE)
+        self.pairs = {market.instrument.symbol: Pair(market) for market in markets}
+        self.instruments = Stream("instrument", exchange=NAME, market="spot", symbol="*", channel="instruments")
+        self._sessions: dict[Socket, KrakenSession] = {}
+        self._delayed: list[tuple[int, Socket, str, int]] = []
+
+    def connect(self, path: str, query: str, socket: Socket) -> Session | None:
+        del query
+        if path.rstrip("/") != "/spot/v2":
+            return None
+        socket.market = "spot"
+        session = KrakenSession(socket, self)
+        self._sessions[socket] = session
+        return session
+
+    def has(self, symbol: str) -> bool:
+        """Whether a v2 symbol is traded here."""
+        return symbol in self.pairs
+
+    def subscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int, snapshot: bool) -> None:
+        """Attach a socket to a channel and send it the snapshot it asked for."""
+        if channel == "instrument":
+            self._attach(socket, self.instruments)
+            if snapshot:
+                socket.send(f'{{"channel":"instrument","type":"snapshot","data":{rest.instrument_channel(self.listed)}}}')
+            return
+        pair = self.pairs[symbol]
+        if channel == "trade":
+            self._attach(socket, pair.trades)
+            recent = list(pair.market.recent)[-SNAPSHOT_TRADES:]
+            if snapshot and recent:
+                socket.send(frames.trades(pair.spelling, recent, kind="snapshot"))
+            return
+        slow = self.faults.request("slow_snapshot", NAME, symbol)
+        if slow is not None:
+            self._delayed.append((slow.end_us, socket, symbol, depth))
+            return
+        self._start_book(socket, symbol, depth=depth, snapshot=snapshot)
+
+    def _start_book(self, socket: Socket, symbol: str, *, depth: int, snapshot: bool) -> None:
+        pair = self.pairs[symbol]
+        if depth not in pair.windows or not pair.books[depth].wanted:
+            pair.windows[depth] = Window(pair.market.book, depth)
+        self._attach(socket, pair.books[depth])
+        if snapshot:
+            book = pair.market.book
+            text = frames.book(
+                pair.spelling,
+                kind="snapshot",
+                bids=book.bids.levels(depth),
+                asks=book.asks.levels(depth),
+                crc=frames.checksum(book),
+                time_us=pair.market.time_us,
+            )
+            socket.send(text)
+
+    @staticmethod
+    def _attach(socket: Socket, stream: Stream) -> None:
+        stream.bare.add(socket)
+        socket.streams.add(stream)
+
+    def unsubscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int) -> None:
+        """Detach a socket from a channel."""
+        if channel == "instrument":
+            stream = self.instruments
+        else:
+            pair = self.pairs[symbol]
+            stream = pair.trades if channel == "trade" else pair.books[depth]
+        stream.bare.discard(socket)
+        socket.streams.discard(stream)
+        self._delayed = [entry for entry in self._delayed if entry[1:] != (socket, symbol, depth)]
+
+    def rest(self, path: str, params: Mapping[str, str], now_us: int) -> Answer | None:
+        if not path.startswith(REST_PREFIX):
+            return None
+        call = path.removeprefix(REST_PREFIX)
+        pair = next((pair for pair in self.pairs.values() if params.get("pair") in self._names(pair)), None)
+        symbol = pair.market.instrument.symbol if pair else "*"
+        wait = self.limit.spend(1, now_us)
+        fault = self.faults.request("http_429", NAME, symbol)
+        if fault is not None:
+            wait = max(1, -(-(fault.end_us - now_us) // 1_000_000))
+        if wait:
+            return Answer(429, '{"error":["EAPI:Rate limit exceeded"]}', headers={"Retry-After": str(wait)})
+        try:
+            return self._answer(call, pair, params, now_us)
+        except ValueError:
+            return rest.failed("EGeneral:Invalid arguments")
+
+    @staticmethod
+    def _names(pair: Pair) -> set[str]:
+        return {pair.spelling.key, pair.spelling.altname, pair.spelling.wsname, pair.spelling.symbol}
+
+    def _answer(self, call: str, pair: Pair | None, params: Mapping[str, str], now_us: int) -> Answer | None:
+        if call == "AssetPairs":
+            body = rest.asset_pairs(self.listed, only=set(params["pair"].split(",")) if "pair" in params else None)
+            return rest.unknown_pair() if body is None else Answer(200, body)
+        if call == "Time":
+            return Answer(200, rest.result({"unixtime": now_us // 1_000_000, "rfc1123": ""}))
+        if call not in {"Trades", "OHLC", "Depth"}:
+            return None
+        if pair is None:
+            return rest.unknown_pair()
+        if call == "Trades":
+            return Answer(200, rest.trades(pair.spelling, pair.market, params))
+        if call == "OHLC":
+            return rest.ohlc(pair.spelling, pair.market, params, now_us)
+        image = pair.market.opening if self.faults.request("stale_snapshot", NAME, pair.market.instrument.symbol) else pair.market.image()
+        return Answer(200, rest.depth(pair.spelling, image, count=int(params.get("count", 100))))
+
+    def acknowledge(self, text: str, now_us: int) -> list[str]:
+        return acknowledgements(text, now_us)
+
+    def pace(self, instrument: Instrument, messages_per_s: float) -> Pace:
+        # An order makes two messages, its trades and its book change; a move makes one.
+        del instrument
+        return Pace(0.3 * messages_per_s, 0.4 * messages_per_s)
+
+    def trades(self, market: Market, fills: list[Trade]) -> bool:
+        pair = self.pairs[market.instrument.symbol]
+        return pair.trades.wanted and self.hub.publish(pair.trades, frames.trades(pair.spelling, fills))
+
+    def changes(self, market: Market, changes: Changes) -> None:
+        pair = self.pairs[market.instrument.symbol]
+        crc = -1
+        for depth, window in list(pair.windows.items()):
+            stream = pair.books[depth]
+            if not stream.wanted:
+                del pair.windows[depth]
+                continue
+            bids, asks = window.update(changes)
+            if not bids and not asks:
+                continue
+            if crc < 0:
+                crc = frames.checksum(market.book)
+            self.hub.publish(stream, frames.book(pair.spelling, kind="update", bids=bids, asks=asks, crc=crc, time_us=changes.time_us))
+
+    def clock(self, now_us: int) -> None:
+        due = [entry for entry in self._delayed if entry[0] <= now_us]
+        if due:
+            self._delayed = [entry for entry in self._delayed if entry[0] > now_us]
+            for _, socket, symbol, depth in due:
+                if socket in self.hub.sockets:
+                    self._start_book(socket, symbol, depth=depth, snapshot=True)
+        for socket, session in list(self._sessions.items()):
+            if socket not in self.hub.sockets:
+                del self._sessions[socket]
+                continue
+            session.beat(now_us)
