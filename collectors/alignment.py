@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from collectors.books import Book, Follows, Levels, Sequencer
@@ -176,7 +177,7 @@ class DiffBook:
         if self._after(last_update, kept[0]) is Follows.AHEAD:
             self._stale(kept[0].timestamp if received is None else received)
             return
-        for place, (before, after) in enumerate(zip(kept, kept[1:], strict=False)):
+        for place, (before, after) in enumerate(pairwise(kept)):
             if rule.after_update(before.last, first=after.first, last=after.last, previous=after.previous) is Follows.AHEAD:
                 self._buffer = kept[place + 1 :]
                 self._stale(after.timestamp if received is None else received)
@@ -205,9 +206,8 @@ class DiffBook:
         )
 
     def _stale(self, now: int) -> None:
-        self.feed.writer.discard(
-            "book_deltas", "stale snapshot", rows=len(self._pending[1]) + len(self._pending[2]) if self._pending else 0
-        )
+        if self._pending is not None:
+            self.feed.writer.discard("book_deltas", "stale snapshot", rows=len(self._pending[1]) + len(self._pending[2]))
         self._pending = None
         if self.feed.live:
             self._refreshing = False

@@ -91,12 +91,12 @@ def line(
     """One line to be written, with its line feed; text frames stay text, others become base64."""
     if frame is None:
         return _encode(Line(ts, direction, conn, kind)) + b"\n"
-    if isinstance(frame, bytes):
-        try:
-            frame = frame.decode()
-        except UnicodeDecodeError:
-            return _encode(Line(ts, direction, conn, kind, None, base64.b64encode(frame).decode())) + b"\n"
-    return _encode(Line(ts, direction, conn, kind, frame)) + b"\n"
+    if isinstance(frame, str):
+        return _encode(Line(ts, direction, conn, kind, frame)) + b"\n"
+    try:
+        return _encode(Line(ts, direction, conn, kind, frame.decode())) + b"\n"
+    except UnicodeDecodeError:
+        return _encode(Line(ts, direction, conn, kind, None, base64.b64encode(frame).decode())) + b"\n"
 
 
 def _unpacked(file: IO[bytes], suffix: str) -> Iterable[bytes]:

@@ -148,12 +148,10 @@ class Recorded:
             raise FrameError(EXCHANGE, str(error)) from error
         if _INVERSE.fullmatch(peek.s):
             return "coinm"
-        futures = (
-            peek.e in _USDM_EVENTS or peek.X is not None or peek.pu is not None or (peek.e in ("depthUpdate", "bookTicker") and peek.T)
-        )
-        if peek.e == "aggTrade":
-            futures = peek.M is None
-        return "usdm" if futures or "_" in peek.s else "spot"
+        futures = peek.e in _USDM_EVENTS or "_" in peek.s or peek.X is not None or peek.pu is not None
+        timed = peek.e in ("depthUpdate", "bookTicker") and peek.T is not None
+        unmarked = peek.e == "aggTrade" and peek.M is None
+        return "usdm" if futures or timed or unmarked else "spot"
 
 
 def _market_of_url(url: str) -> str | None:

@@ -6,7 +6,6 @@ Put here: endpoints, limits, which market a symbol belongs to. Keep out: protoco
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
@@ -20,7 +19,7 @@ class BinanceVenue:
     """Spot and USD-M perpetuals."""
 
     exchange = instruments.EXCHANGE
-    endpoints: Final[Mapping[str, str]] = {
+    endpoints: Mapping[str, str] = {
         "spot_ws": "wss://stream.binance.com:9443",
         "spot_rest": "https://api.binance.com",
         "usdm_ws": "wss://fstream.binance.com",
@@ -30,7 +29,7 @@ class BinanceVenue:
     limits = Limits(connects=300, connects_per_seconds=300.0, rest_weight=2400, rest_weight_per_seconds=60.0)
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
-        """ExchangeInfo of each market."""
+        """Ask each market for its exchangeInfo."""
         return instruments.instrument_requests(endpoints, markets)
 
     def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
