@@ -10,7 +10,8 @@ LakeError
 │   ├── WalLocked          another process collects under the same name
 │   └── SealError          a background seal failed; its segment stays in the log and is tried again
 ├── CompactionError        a file that compaction needs cannot be read
-└── QueryError             a statement that DuckDB refused
+├── CatalogError           the catalog cannot be built
+└── QueryError             a statement that DuckDB refused, or that took too long
 """
 
 from __future__ import annotations
@@ -98,5 +99,9 @@ class CompactionError(LakeError):
     """A file that compaction needs cannot be read."""
 
 
+class CatalogError(LakeError):
+    """The catalog cannot be built."""
+
+
 class QueryError(LakeError):
-    """A statement that DuckDB refused."""
+    """A statement that DuckDB refused, or that took too long."""

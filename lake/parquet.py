@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -145,13 +145,87 @@ def writer_options(dataset: Dataset, level: int) -> dict[str, Any]:
     }
 
 
+class LakeWriter:
+    """A lake file being written, from rows that arrive in sort order in pieces of any size.
+
+    Row groups, and so the bytes, follow from the rows alone, not from the pieces. Close it with the metadata, or leave the block.
+    """
+
+    def __init__(self, dataset: Dataset, path: Path, *, level: int = PART_LEVEL) -> None:
+        self._dataset = dataset
+        self._writer = pq.ParquetWriter(path, dataset.schema, **writer_options(dataset, level))
+        self._shared: list[pa.Table] = []
+        self._current: list[pa.Table] = []
+        self._key: tuple[object, ...] | None = None
+        self._current_total = 0
+        self.rows = 0
+        self._by = [name for name in ("exchange", "symbol") if name in dataset.schema.names]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows that follow all given before. Raises `SchemaMismatch`."""
+        check_schema(self._dataset, table.schema)
+        self.rows += table.num_rows
+        for start, length in _runs(table, self._by):
+            key = tuple(table[name][start].as_py() for name in self._by)
+            if key != self._key:
+                self._finish_symbol()
+                self._key = key
+            self._current.append(table.slice(start, length))
+            self._current_total += length
+            if self._current_total >= OWN_GROUP_ROWS:
+                self._flush_shared()
+                self._emit_whole_groups()
+
+    def finish(self, metadata: Metadata) -> None:
+        """Write what is left, and the metadata."""
+        self._finish_symbol()
+        self._flush_shared()
+        self._writer.add_key_value_metadata(metadata.encode())
+        self._writer.close()
+
+    def _finish_symbol(self) -> None:
+        if self._current_total >= OWN_GROUP_ROWS:
+            self._emit(self._current)
+        elif self._current:
+            if _rows(self._shared) + _rows(self._current) > GROUP_ROWS:
+                self._flush_shared()
+            self._shared += self._current
+        self._current, self._current_total = [], 0
+
+    def _flush_shared(self) -> None:
+        self._emit(self._shared)
+        self._shared = []
+
+    def _emit_whole_groups(self) -> None:
+        if (rows := _rows(self._current)) < GROUP_ROWS:
+            return
+        table = pa.concat_tables(self._current)
+        whole = rows - rows % GROUP_ROWS
+        for start in range(0, whole, GROUP_ROWS):
+            self._emit([table.slice(start, GROUP_ROWS)])
+        self._current = [table.slice(whole)]
+
+    def _emit(self, pieces: list[pa.Table]) -> None:
+        if rows := _rows(pieces):
+            # One chunk a column: the writer ends pages at chunk borders, and the bytes must not tell how the rows arrived.
+            self._writer.write_table(pa.concat_tables(pieces).combine_chunks(), row_group_size=rows)
+
+
+def _rows(pieces: list[pa.Table]) -> int:
+    return sum(piece.num_rows for piece in pieces)
+
+
 def write_parquet(dataset: Dataset, table: pa.Table, path: Path, metadata: Metadata, *, level: int = PART_LEVEL) -> None:
     """Write sorted rows of `dataset` to `path`. The same rows and metadata always give the same bytes."""
-    check_schema(dataset, table.schema)
-    with pq.ParquetWriter(path, dataset.schema, **writer_options(dataset, level)) as writer:
-        for start, length in row_groups(table):
-            writer.write_table(table.slice(start, length), row_group_size=length)
-        writer.add_key_value_metadata(metadata.encode())
+    with LakeWriter(dataset, path, level=level) as writer:
+        writer.write(table)
+        writer.finish(metadata)
 
 
 def check_schema(dataset: Dataset, schema: pa.Schema) -> None:
@@ -166,37 +240,15 @@ def check_schema(dataset: Dataset, schema: pa.Schema) -> None:
             raise SchemaMismatch(dataset.name, received=f"{wanted.name} as {received.type}", expected=f"{wanted.name} as {wanted.type}")
 
 
-def row_groups(table: pa.Table) -> Iterator[tuple[int, int]]:
-    """Cut rows sorted by exchange and symbol into (start, length): a symbol of many rows has its groups for itself."""
-    start = 0
-    filled = 0
-    for first, length in _runs(table):
-        if length >= OWN_GROUP_ROWS or filled + length > GROUP_ROWS:
-            if filled:
-                yield start, filled
-            start, filled = first, 0
-        if length < OWN_GROUP_ROWS:
-            filled += length
-            continue
-        pieces = -(-length // GROUP_ROWS)
-        for piece in range(pieces):
-            lower, upper = first + length * piece // pieces, first + length * (piece + 1) // pieces
-            yield lower, upper - lower
-        start = first + length
-    if filled:
-        yield start, filled
-
-
-def _runs(table: pa.Table) -> Iterator[tuple[int, int]]:
+def _runs(table: pa.Table, by: list[str]) -> Iterator[tuple[int, int]]:
     """(start, length) of each stretch of one exchange and symbol."""
     if table.num_rows == 0:
         return
     changed = np.zeros(table.num_rows, dtype=bool)
     changed[0] = True
-    for name in ("exchange", "symbol"):
-        if name in table.column_names:
-            codes = np.asarray(table[name].combine_chunks().dictionary_encode().indices)
-            changed[1:] |= codes[1:] != codes[:-1]
+    for name in by:
+        codes = np.asarray(table[name].combine_chunks().dictionary_encode().indices)
+        changed[1:] |= codes[1:] != codes[:-1]
     starts = np.flatnonzero(changed)
     for first, following in zip(starts, [*starts[1:], table.num_rows], strict=True):
         yield int(first), int(following - first)
