@@ -9,12 +9,15 @@ LakeError
 ├── WalError               a write-ahead log segment that cannot be used
 │   ├── WalLocked          another process collects under the same name
 │   └── SealError          a background seal failed; its segment stays in the log and is tried again
-├── CompactionError        a file that compaction needs cannot be read
+├── CompactionError        an hour or day that cannot be written
+│   └── UnreadableFile     a lake file that cannot be read
 ├── CatalogError           the catalog cannot be built
 └── QueryError             a statement that DuckDB refused, or that took too long
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class LakeError(Exception):
@@ -96,7 +99,15 @@ class SealError(WalError):
 
 
 class CompactionError(LakeError):
-    """A file that compaction needs cannot be read."""
+    """An hour or day that cannot be written."""
+
+
+class UnreadableFile(CompactionError):
+    """A lake file that cannot be read; `path` says which."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path} cannot be read: {reason}")
 
 
 class CatalogError(LakeError):

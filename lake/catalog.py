@@ -1,0 +1,86 @@
+"""Publishing the catalog: `lake.duckdb`, a database of views and macros that any DuckDB opens read-only.
+
+Put here: building and replacing that file. Keep out: the SQL in it (`lake.views`), and rows that are not in Parquet yet (`lake.query`).
+
+The file holds no data and is never written again: a new one replaces it by rename. Readers of the old one keep theirs until they close it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+import duckdb
+
+from lake import layout, views
+from lake.errors import CatalogError
+from lake.paths import Home
+from lake.registry import CANDLE_COLUMNS, DATASETS
+
+MODE: Final = 0o444
+
+
+def publish(home: Home) -> Path:
+    """Build the catalog of `home` and put it in place; returns its path.
+
+    Lays down what an empty lake needs. Safe beside readers and other publishers: the last one wins, each file is whole. Raises
+    `LakeFormatError` for a home of a newer version, `CatalogError` if DuckDB refuses the build.
+    """
+    layout.ensure(home)
+    temporary = home.root / f".tmp-{os.getpid()}-{token_hex(6)}.duckdb"
+    log = temporary.with_name(temporary.name + ".wal")
+    try:
+        _build(home, temporary)
+        if log.exists():
+            raise CatalogError(f"the catalog was built at {temporary} but left {log.name} behind: it would not open read-only")
+        temporary.chmod(MODE)
+        # A log left beside an older catalog would be replayed into this one, and make it unopenable.
+        stale = home.catalog.with_name(home.catalog.name + ".wal")
+        stale.unlink(missing_ok=True)
+        temporary.replace(home.catalog)
+        stale.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+    return home.catalog
+
+
+def _build(home: Home, path: Path) -> None:
+    try:
+        with duckdb.connect(str(path)) as connection:
+            define(connection, home)
+            connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise CatalogError(f"the catalog {home.catalog} cannot be built: {str(error).splitlines()[0]}") from error
+
+
+def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = views.NOW, wal: bool = False) -> None:
+    """Create every view, macro and comment in an empty database; `at` and `wal` as in `lake.views`."""
+    for name, select in views.views(home, at=at, wal=wal).items():
+        connection.execute(f"CREATE VIEW {views.identifier(name)} AS {select}")
+    for statement in views.macros().values():
+        connection.execute(statement)
+    for statement in comments():
+        connection.execute(statement)
+
+
+def comments() -> list[str]:
+    """COMMENT statements with the registry's descriptions and units, for every view and column."""
+    described: dict[str, tuple[str, dict[str, str]]] = {
+        name: (dataset.description, {column.name: column.comment for column in dataset.columns}) for name, dataset in DATASETS.items()
+    }
+    described["candles"] = (
+        "Candles of every stored timeframe, up to the last visible trade: stored ones where they are complete, else computed from trades.",
+        {column.name: column.comment for column in CANDLE_COLUMNS},
+    )
+    described["book_spreads"] = ("Best bid and ask, mid and spread of each book snapshot.", dict(views.BOOK_SPREADS_COMMENTS))
+    statements = []
+    for name, (description, columns) in described.items():
+        statements.append(f"COMMENT ON VIEW {views.identifier(name)} IS {views.quoted(description)}")
+        statements += [
+            f"COMMENT ON COLUMN {views.identifier(name)}.{views.identifier(column)} IS {views.quoted(comment)}"
+            for column, comment in {**columns, **views.PARTITION_COMMENTS}.items()
+        ]
+    return statements

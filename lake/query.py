@@ -1,0 +1,152 @@
+"""SQL over everything that was acknowledged, seconds-old rows of the write-ahead log included.
+
+Put here: connections that see the log beside the files, and running statements with limits. Keep out: the SQL of the views
+(`lake.views`), and the rule by which a row of the log counts (`lake.visible`).
+
+A connection is a picture of one instant: it is fixed first, files are cut at it by the views, and the log gives what no file
+counts at it. So each event is seen once, and two statements on one connection agree, until `refresh` takes a new picture.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from lake import catalog, layout, visible
+from lake.errors import QueryError
+from lake.paths import Home
+from lake.registry import LANDED, dataset
+from lake.views import WAL_PREFIX
+
+_INSTANT: Final = "getvariable('tickhouse_instant')"
+_BATCH_ROWS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Rows of a statement; `truncated` when there were more than the limit."""
+
+    table: pa.Table
+    truncated: bool
+
+
+def connect(home: Home, *, with_wal: bool = True) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the views of the catalog, as of now; times are shown in UTC.
+
+    With the log, rows count from the moment they are acknowledged; without it, from the instant of their part. Close it after use. Raises
+    `LakeFormatError` for a home of a newer version.
+    """
+    layout.ensure(home)
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        refresh(connection, home, with_wal=with_wal)
+        catalog.define(connection, home, at=_INSTANT, wal=with_wal)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, home: Home, *, with_wal: bool = True) -> int:
+    """Move a connection of `connect` to now; returns the instant in microseconds. `with_wal` must be as it was connected."""
+    at_us = time.time_ns() // 1000
+    connection.execute(f"SET VARIABLE tickhouse_instant = '{at_us:016d}'")
+    if with_wal:
+        for name in LANDED:
+            rows = visible.wal_rows(home, name, at_us=at_us)
+            connection.register(f"{WAL_PREFIX}{name}", rows.cast(dataset(name).schema))
+    return at_us
+
+
+def run_sql(
+    home: Home,
+    sql: str,
+    *,
+    parameters: Sequence[Any] = (),
+    with_wal: bool = True,
+    limit: int | None = None,
+    timeout_seconds: float | None = None,
+) -> Result:
+    """Run one statement on a fresh picture of the lake, at most `limit` rows of it.
+
+    Raises `QueryError` with DuckDB's message in one line, or when `timeout_seconds` have passed.
+    """
+    connection = connect(home, with_wal=with_wal)
+    try:
+        return execute(connection, sql, parameters=parameters, limit=limit, timeout_seconds=timeout_seconds)
+    finally:
+        connection.close()
+
+
+def execute(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    *,
+    parameters: Sequence[Any] = (),
+    limit: int | None = None,
+    timeout_seconds: float | None = None,
+) -> Result:
+    """As `run_sql`, on a connection at hand."""
+    if limit is not None and limit < 0:
+        raise QueryError(f"the row limit is {limit}, expected 0 or more")
+    timer = _Timeout(connection, timeout_seconds)
+    try:
+        with timer:
+            return _fetch(connection.sql(sql, params=list(parameters)), limit)
+    except duckdb.InterruptException as error:
+        if timer.expired:
+            raise QueryError(f"the statement took longer than {timeout_seconds:g} seconds and was stopped") from error
+        raise
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def _fetch(relation: duckdb.DuckDBPyRelation | None, limit: int | None) -> Result:
+    if relation is None:
+        return Result(pa.table({}), truncated=False)
+    reader = relation.to_arrow_reader(_BATCH_ROWS)
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in reader:
+        batches.append(batch)
+        rows += batch.num_rows
+        if limit is not None and rows > limit:
+            break
+    table = pa.Table.from_batches(batches, reader.schema)
+    return Result(table if limit is None else table.slice(0, limit), truncated=limit is not None and rows > limit)
+
+
+class _Timeout:
+    """Interrupts a connection when the block lasts longer than `seconds`; never if that is None."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: float | None) -> None:
+        self.expired = False
+        self._connection = connection
+        self._timer = None if seconds is None else threading.Timer(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._connection.interrupt()
+
+    def __enter__(self) -> None:
+        if self._timer is not None:
+            self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+
+def _one_line(error: duckdb.Error) -> str:
+    """DuckDB's message without the excerpt of the statement that follows it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    end = next((number for number, line in enumerate(lines) if line.startswith("LINE ")), len(lines))
+    return " ".join(line for line in lines[:end] if line)
