@@ -209,7 +209,7 @@ def _candle_listing(home: Home, timeframe: str, *, at: str, wal: bool) -> list[s
     name = spec.name
     sources = [
         f"SELECT n.day, n.hour FROM newest n LEFT JOIN {name}_hour_seals h ON h.day = n.day AND h.hour = n.hour "
-        f"LEFT JOIN {name}_day_seals d ON d.day = n.day WHERE n.instant > coalesce(greatest(h.mark, d.mark), '')",
+        f"LEFT JOIN {name}_day_seals d ON d.day = n.day WHERE n.instant > coalesce(h.mark, d.mark, '')",
         "SELECT s.day, printf('hour=%02d', each.range) AS hour FROM trades_day_seals s, range(24) each "
         f"WHERE s.day NOT IN (SELECT day FROM {name}_days) AND NOT EXISTS "
         f"(SELECT 1 FROM {name}_hours c WHERE c.day = s.day AND c.hour = printf('hour=%02d', each.range))",
