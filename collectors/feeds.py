@@ -43,7 +43,7 @@ def event_time(exchange: str, value: int) -> int:
 class TradeFeed:
     """Trades of one symbol on one connection. `holes` is called with (last, first, gap) where ids that must follow do not."""
 
-    __slots__ = ("_carrying", "_holes", "contiguous", "key", "session", "symbol", "tape", "writer")
+    __slots__ = ("_carrying", "_holes", "contiguous", "key", "newest_rest", "session", "symbol", "tape", "writer")
 
     def __init__(
         self,
@@ -60,6 +60,8 @@ class TradeFeed:
         self.contiguous = contiguous
         self.key = writer.key(symbol)
         self.tape = writer.continuity.tape(symbol)
+        self.newest_rest: int | None = None
+        """Time of the last row of the last REST answer, microseconds."""
         self._holes = holes
         self._carrying = False
 
@@ -100,6 +102,7 @@ class TradeFeed:
         """Land one trade of a REST answer unless its id has landed; what it heals is asked by `mend`."""
         if not (0.0 < price < inf and 0.0 < amount < inf):
             raise FrameError(self.writer.exchange, f"trade {number} has price {price} and amount {amount}, expected both above 0")
+        self.newest_rest = timestamp
         if not self.tape.seen.add(number):
             self.writer.duplicate("trades")
             return

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance
+from collectors.venues import binance, kraken
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
+    "kraken": kraken.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

@@ -1,0 +1,10 @@
+"""Kraken spot over WebSocket v2: trades, and books whose every frame carries a checksum.
+
+Put here: the face the registry shows. Keep out: everything else, which lies in the modules beside it.
+"""
+
+from __future__ import annotations
+
+from collectors.venues.kraken.venue import KrakenVenue
+
+VENUE = KrakenVenue()

@@ -1,0 +1,134 @@
+"""A live Kraken v2 socket: subscribes, renews single books, asks REST for missed trades.
+
+Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from collectors.continuity import Gap
+from collectors.errors import FrameError
+from collectors.feeds import TradeFeed
+from collectors.logs import logger
+from collectors.rows import RowWriter
+from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText
+from collectors.venues.kraken import messages as wire
+from collectors.venues.kraken.book import DEPTHS
+from collectors.venues.kraken.instruments import rest_pair
+from collectors.venues.kraken.messages import EXCHANGE
+from collectors.venues.kraken.session import SpotSession
+
+BATCH: Final = 50
+TRADES_LIMIT: Final = 1000
+MAX_FETCHED_TRADES: Final = 50_000
+"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
+
+
+class LiveSession(SpotSession):
+    """The life of one socket of a `ConnectionPlan`."""
+
+    def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
+        decimals = {
+            each.symbol: (each.price_decimals, each.amount_decimals)
+            for each in plan.instruments
+            if each.price_decimals is not None and each.amount_decimals is not None
+        }
+        super().__init__(writer, checksums=Checksums(), decimals=decimals)
+        self.plan = plan
+        self._depth = next((allowed for allowed in DEPTHS if allowed >= depth), DEPTHS[-1])
+        self._rest = endpoints["spot_rest"]
+        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+
+    def opened(self, now: int | None) -> None:
+        """Subscribe to everything, fifty symbols a command."""
+        if now is not None:
+            self.see(now)
+        for channel, name in (("trades", "trade"), ("book", "book")):
+            symbols = [stream.symbol for stream in self.plan.streams if stream.channel == channel]
+            for start in range(0, len(symbols), BATCH):
+                self._subscribe(name, symbols[start : start + BATCH])
+
+    def renewal(self, symbol: str) -> Callable[[], None]:
+        def renew() -> None:
+            params = {"channel": "book", "symbol": [symbol], "depth": self._depth}
+            self.actions.append(SendText(wire.encode({"method": "unsubscribe", "params": params})))
+            self._subscribe("book", [symbol])
+
+        return renew
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self._fetch_missed
+
+    def confirmed(self, channel: str, symbol: str) -> None:
+        if channel == "trade":
+            self.trade_feed(symbol)
+            self.acked[symbol] = self.last_received
+        elif channel == "book":
+            self.checked_book(symbol)
+
+    def refused(self, envelope: wire.Envelope) -> None:
+        self._log.warning("command refused", method=envelope.method, symbol=envelope.symbol, message=envelope.error)
+
+    def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; raises `FrameError` when it cannot be decoded."""
+        if received is not None:
+            self.see(received)
+        if request.purpose != "trades":
+            return Outcome.IGNORED
+        try:
+            before = len(self.writer.continuity.open_gaps(request.symbol, "trades"))
+            last = self.writer.trades.landed
+            outcome = self.take_trades_answer(request.symbol, body, received=received)
+        except msgspec.MsgspecError as error:
+            raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
+        if before and self.writer.trades.landed > last:
+            self._next_page(request.symbol)
+        return outcome
+
+    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
+        """Missed trades that cannot be fetched stay a gap."""
+        del now
+        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+
+    def tick(self, now: int) -> None:
+        """Time passed."""
+        self.see_time(now)
+        for book in self.checked_books.values():
+            book.tick(now)
+        self.confirm_trades(now)
+
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.checked_books.clear()
+
+    def _subscribe(self, name: str, symbols: list[str]) -> None:
+        params: dict[str, object] = {"channel": name, "symbol": symbols, "snapshot": name == "book"}
+        if name == "book":
+            params["depth"] = self._depth
+        self.actions.append(SendText(wire.encode({"method": "subscribe", "params": params})))
+
+    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
+        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
+            return
+        # A time just before the last trade seen: its neighbours may share its microsecond.
+        self._page(feed.symbol, since=(gap.from_time - 1_000_000) * 1000)
+
+    def _next_page(self, symbol: str) -> None:
+        """Ask on from where the last page ended, while it has brought something and a hole is still open."""
+        continuity = self.writer.continuity
+        seen = continuity.tape(symbol).seen
+        for gap in continuity.open_gaps(symbol, "trades"):
+            first, last = gap.from_sequence, gap.to_sequence
+            if first is not None and last is not None and first + 1 in seen and seen.missing(first, last):
+                newest = self.trade_feed(symbol).newest_rest
+                if newest is not None:
+                    self._page(symbol, since=newest * 1000)
+                return
+
+    def _page(self, symbol: str, *, since: int) -> None:
+        url = f"{self._rest}/0/public/Trades?pair={rest_pair(symbol)}&since={since}&count={TRADES_LIMIT}"
+        self.actions.append(HttpGet(url=url, purpose="trades", symbol=symbol))
