@@ -36,8 +36,7 @@ class BreakerPolicy:
             raise ConfigError(f"breaker threshold is {self.threshold}, expected 1 or more")
         if not 0 < self.cooldown_seconds <= self.cooldown_cap_seconds:
             raise ConfigError(
-                f"breaker cool-down is {self.cooldown_seconds} seconds with cap {self.cooldown_cap_seconds}, "
-                "expected 0 < cool-down <= cap"
+                f"breaker cool-down is {self.cooldown_seconds} seconds with cap {self.cooldown_cap_seconds}, expected 0 < cool-down <= cap"
             )
 
 

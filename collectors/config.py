@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from collectors.errors import ConfigError, UnknownChannel, UnknownExchange
+from collectors.registry import ALIASES
 from collectors.venue import Venue, Wanted
-
-ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}
-"""Former names of exchanges, accepted in tickhouse.toml."""
 
 _TOP: Final = ("exchanges",)
 _KEYS: Final = ("symbols", "channels", "depth", "endpoints")
@@ -79,7 +77,8 @@ def _exchange(value: object, venue: Venue, *, key: str) -> Wanted:
     depth = table.get("depth", 1000)
     if not isinstance(depth, int) or isinstance(depth, bool) or depth not in _DEPTH:
         raise ConfigError(f"{key}.depth is {depth!r}, allowed is a whole number of book levels from {_DEPTH.start} to {_DEPTH.stop - 1}")
-    return Wanted(symbols=symbols, channels=channels, depth=depth, endpoints=_endpoints(table.get("endpoints", {}), venue, key=f"{key}.endpoints"))
+    endpoints = _endpoints(table.get("endpoints", {}), venue, key=f"{key}.endpoints")
+    return Wanted(symbols=symbols, channels=channels, depth=depth, endpoints=endpoints)
 
 
 def _endpoints(value: object, venue: Venue, *, key: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ class TokenBucket:
     async def take(self, weight: float) -> None:
         """Wait until `weight` fits, and take it."""
         async with self._turn:
-            while (seconds := self.wait(weight)) > 0:
+            while (seconds := self.wait(weight)) > 0:  # noqa: ASYNC110 - a refill has no event to wait for
                 await asyncio.sleep(seconds)
 
 
@@ -110,10 +110,12 @@ class RestClient:
                     return answer.content
                 last = f"status {answer.status_code}"
                 if not self._may_repeat(answer, request):
-                    raise ConnectionLost(f"{self.exchange} answered {request.purpose} with status {answer.status_code}, expected 200: {request.url}")
+                    raise ConnectionLost(f"{self.exchange} answered {request.purpose} with {last}, expected 200: {request.url}")
             if attempt < self._attempts and not self.paused_seconds:
                 await asyncio.sleep(backoff.next_delay())
-        raise ConnectionLost(f"{self.exchange} gave no {request.purpose} in {self._attempts} attempts, the last ended with {last}: {request.url}")
+        raise ConnectionLost(
+            f"{self.exchange} gave no {request.purpose} in {self._attempts} attempts, the last ended with {last}: {request.url}"
+        )
 
     def _may_repeat(self, answer: httpx.Response, request: HttpGet) -> bool:
         """Whether the request may be made again; pauses the exchange where the answer asks for it."""

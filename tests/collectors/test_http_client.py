@@ -43,20 +43,17 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(server: Server, *, timeout: float = 2.0, limits: Limits = LIMITS) -> AsyncIterator[tuple[RestClient, HttpGet]]:
+async def serving(server: Server, *, patience: float = 2.0, limits: Limits = LIMITS) -> AsyncIterator[tuple[RestClient, HttpGet]]:
     listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     request = HttpGet(url=f"http://127.0.0.1:{port}/depth", purpose="depth", symbol="BTC/USDT")
-    async with listening, RestClient("binance", limits, timeout=timeout, backoff=FAST) as client:
+    async with listening, RestClient("binance", limits, timeout=patience, backoff=FAST) as client:
         yield client, request
 
 
 async def body_of(server: Server) -> bytes:
     async with serving(server) as (client, request):
         return await client.get(request)
-
-
-
 
 
 def test_the_body_of_a_200_comes_back():
@@ -94,7 +91,7 @@ def test_429_waits_for_retry_after_before_any_request_of_the_exchange():
     async def both() -> list[bytes]:
         async with serving(server) as (client, request):
             first = asyncio.create_task(client.get(request))
-            while not client.paused_seconds:
+            while not client.paused_seconds:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             return await asyncio.gather(first, client.get(request))
 
@@ -130,7 +127,7 @@ def test_a_slow_answer_is_a_time_out_and_tried_again():
     server.hold = 0.5
 
     async def ask() -> bytes:
-        async with serving(server, timeout=0.1) as (client, request):
+        async with serving(server, patience=0.1) as (client, request):
             return await client.get(request)
 
     with pytest.raises(ConnectionLost, match="ReadTimeout"):

@@ -1,0 +1,222 @@
+"""The collector: every wanted exchange flowing into the log, until it is told to stop.
+
+Put here: starting, flushing, rolling, watching, stopping. Keep out: sockets (connection.py), protocols (venues), storage (lake).
+
+One event loop does all of it. Each flush drains what has arrived into the log, together with the ledger rows that account for it;
+a failing exchange only fails its own task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from collectors import instruments, status
+from collectors.backoff import Backoff
+from collectors.classify import Verdict, classify, is_expected
+from collectors.config import MarketsConfig
+from collectors.connection import Connection, ExchangeContext, now_us
+from collectors.http import RestClient
+from collectors.ledger import Counted, Ledger
+from collectors.logs import logger
+from collectors.resume import Past
+from collectors.rows import EventBuffer
+from collectors.settings import CollectorSettings
+from collectors.venue import ConnectionPlan, Venue
+from collectors.watch import CHANNEL_OF, DATASET_OF, StreamKey, Watch
+from lake.errors import SealError
+from lake.landing import Lag, Landing
+from lake.settings import LakeSettings
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+WATCH_SECONDS: Final = 1.0
+
+
+class Collector:
+    """One collector process: sessions of every exchange of `config`, landing in the home of `lake`."""
+
+    def __init__(self, lake: LakeSettings, settings: CollectorSettings, *, config: MarketsConfig, venues: Mapping[str, Venue]) -> None:
+        self.lake = lake
+        self.settings = settings
+        self.config = config
+        self.events = EventBuffer()
+        self.watch = Watch()
+        self.connections: dict[str, Connection] = {}
+        self.log: FilteringBoundLogger = logger(collector=settings.collector)
+        self._venues = {exchange: venues[exchange] for exchange in config.exchanges}
+        self._ledger = Ledger()
+        self._rates = status.Rates()
+        self._landing: Landing | None = None
+        self._append_wait = 0.0
+        self._drained = time.monotonic()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask `run` to close the sockets, drain, seal and return."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Collect until `stop`. Raises `ConfigError`, `LakeError` or whatever else retrying cannot help."""
+        home = self.lake.house
+        landing = self._landing = Landing(self.lake, self.settings.collector)
+        try:
+            await asyncio.to_thread(landing.recover)
+            past = await asyncio.to_thread(Past, home, now=now_us(), hours=self.settings.resume_hours)
+            await self._collect(past)
+        finally:
+            try:
+                self._flush()
+            finally:
+                await asyncio.to_thread(landing.drain_and_close)
+                self._publish("stopped")
+        self.log.info("stopped")
+
+    async def _collect(self, past: Past) -> None:
+        """Run every task until one fails for good or the collector is stopped; all are down when this returns."""
+        self.log.info("starting", exchanges=sorted(self._venues))
+        tasks = {exchange: self._exchange(venue, past) for exchange, venue in self._venues.items()}
+        await run_until_first(self._stopping.wait(), self._flushing(), self._watching(), *tasks.values())
+
+    async def _exchange(self, venue: Venue, past: Past) -> None:
+        """Keep one exchange flowing for ever, whatever befalls it."""
+        log = logger(collector=self.settings.collector, exchange=venue.exchange)
+        backoff = Backoff(self.settings.backoff)
+        wanted = self.config.exchanges[venue.exchange]
+        async with RestClient(venue.exchange, venue.limits, timeout=self.settings.request_timeout_seconds) as rest:
+            while True:
+                try:
+                    plans = await self._plans(venue, rest, log)
+                    break
+                except Exception as error:  # classify decides
+                    if classify(error) is Verdict.FATAL:
+                        raise
+                    log.warning("instruments not available", reason=str(error), exc_info=None if is_expected(error) else error)
+                await asyncio.sleep(backoff.next_delay())
+            context = ExchangeContext(venue, wanted, self.events, rest, self.settings)
+            connections = [Connection(plan, context) for plan in plans]
+            self._expect(venue.exchange, plans)
+            past.restore(self.events.continuity(venue.exchange), plans, self.events)
+            self._mark_stalled(venue.exchange)
+            self.connections |= {connection.plan.name: connection for connection in connections}
+            await run_until_first(*(connection.run() for connection in connections))
+
+    async def _plans(self, venue: Venue, rest: RestClient, log: FilteringBoundLogger) -> list[ConnectionPlan]:
+        wanted = self.config.exchanges[venue.exchange]
+        markets = sorted({venue.market_of(symbol) for symbol in wanted.symbols})
+        listed = await instruments.fetch(venue, self.config.endpoints(venue), markets, rest=rest, home=self.lake.house, now=now_us())
+        if listed.stale_since is not None:
+            age = (now_us() - listed.stale_since) / 3_600_000_000
+            log.warning("instruments from the cache", age_hours=round(age, 2), reason=listed.failure)
+        return venue.plan(wanted, listed.instruments)
+
+    def _expect(self, exchange: str, plans: list[ConnectionPlan]) -> None:
+        for plan in plans:
+            for stream in plan.streams:
+                for symbol in (stream.symbol,) if stream.symbol else tuple(each.symbol for each in plan.instruments):
+                    self.watch.expect(exchange, stream.channel, symbol, connection=plan.name)
+
+    def _mark_stalled(self, exchange: str) -> None:
+        """Stalls taken over from the last life are healed by the first row, as our own are."""
+        for (symbol, dataset), gaps in self.events.continuity(exchange).gaps.items():
+            count = self.watch.streams.get((exchange, CHANNEL_OF[dataset], symbol))
+            if count is not None and any(gap.kind == "stall" for gap in gaps):
+                count.silent = True
+
+    async def _flushing(self) -> None:
+        """Drain into the log every `flush_seconds`, counted from start to start, so that a slow flush does not delay the next."""
+        assert self._landing is not None
+        due = time.monotonic()
+        while True:
+            due = max(due + self.lake.flush_seconds, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+            self._flush()
+            try:
+                self._landing.maybe_roll()
+            except SealError as error:
+                # The segment stays in the log and is tried again at the next roll: landing goes on meanwhile.
+                self.log.exception("part not written", reason=str(error))
+
+    def _flush(self) -> None:
+        """Everything that arrived, and the ledger rows that account for it, into the log."""
+        assert self._landing is not None
+        now = now_us()
+        waited_since, self._drained = self._drained, time.monotonic()
+        batches = self.events.drain()
+        counted = [Counted(each.plan.exchange, name, each.frames, each.writer.counts) for name, each in self.connections.items()]
+        ledger = self._ledger.batch(counted, now)
+        back = self.watch.observe(batches)
+        if ledger is not None:
+            batches["ledger"] = ledger
+        if batches:
+            self._landing.append(batches)
+            self._append_wait = max(self._append_wait, time.monotonic() - waited_since)
+        for key in back:
+            self._heal_stall(key, now)
+
+    async def _watching(self) -> None:
+        """Each second: streams that fell silent, and the status file."""
+        while True:
+            now = now_us()
+            for connection in self.connections.values():
+                self._check_silence(connection, now)
+            self._publish("running")
+            await asyncio.sleep(min(WATCH_SECONDS, self.settings.status_seconds))
+
+    def _check_silence(self, connection: Connection, now: int) -> None:
+        if connection.connected_since is None:
+            return
+        name = connection.plan.name
+        keys = [key for key, count in self.watch.streams.items() if count.connection == name]
+        silent = self.watch.silent(keys, now=now, since=connection.connected_since, threshold=self.settings.stall_seconds)
+        for exchange, channel, symbol in silent:
+            last = self.watch.streams[exchange, channel, symbol].last_event
+            self.events.continuity(exchange).open_gap(
+                connection.writer, symbol, channel=DATASET_OF[channel], kind="stall", now=now, from_time=now if last is None else last
+            )
+            connection.log.warning("stream is silent", channel=channel, symbol=symbol)
+        if silent:
+            connection.reconnect(f"{len(silent)} of its streams fell silent for {self.settings.stall_seconds:.0f} seconds")
+
+    def _heal_stall(self, key: StreamKey, now: int) -> None:
+        exchange, channel, symbol = key
+        connection = self.connections[self.watch.streams[key].connection]
+        continuity = self.events.continuity(exchange)
+        for gap in continuity.open_gaps(symbol, DATASET_OF[channel]):
+            if gap.kind == "stall":
+                continuity.heal(connection.writer, gap, by="reconnect", now=now, to_time=self.watch.streams[key].last_event)
+
+    def _publish(self, state: str) -> None:
+        now = now_us()
+        connections = [status.connection_status(each) for each in self.connections.values()]
+        lag = self._landing.lag() if self._landing else Lag(0.0, 0)
+        status.write(
+            self.lake.house,
+            status.CollectorStatus(
+                collector=self.settings.collector,
+                pid=os.getpid(),
+                time=now,
+                state=state,
+                connections=connections,
+                streams=status.stream_statuses(self.watch, connections, self._rates.update(self.watch, now)),
+                wal=status.LogStatus(lag_seconds=round(lag.seconds, 3), bytes=lag.bytes, append_wait_seconds=round(self._append_wait, 3)),
+            ),
+        )
+        self._append_wait = 0.0
+
+
+async def run_until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first ends, then cancel the rest and wait for them; raises what the first one raised."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
