@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake import files, parquet
+from lake.errors import UnreadableFile
 from lake.files import Clock, now_us
-from lake.gather import Gathering, UnreadableFile, read_hour_rows
+from lake.gather import Gathering, read_hour_rows
 from lake.merge import merge_rows, sort_rows
 from lake.parquet import Duplicates, HourShare, LakeWriter, Metadata, add_duplicates
 from lake.parts import by_hour
@@ -72,7 +73,7 @@ def hour_lock(home: Home, dataset_name: str, hour: Hour) -> Iterator[None]:
     """Exclude other writers of sealed files of this hour, and of its day."""
     with (
         files.locked(_day_lock(home, dataset_name, hour.date), shared=True),
-        files.locked(home.locks / dataset_name / f"{hour.moment:%Y-%m-%dT%H}"),
+        files.locked(home.locks / dataset_name / f"hour-{hour.moment:%H}"),
     ):
         yield
 
@@ -85,7 +86,8 @@ def day_lock(home: Home, dataset_name: str, day: date) -> Iterator[None]:
 
 
 def _day_lock(home: Home, dataset_name: str, day: date) -> Path:
-    return home.locks / dataset_name / f"{day:%Y-%m-%d}"
+    # By day of the month: a bounded number of lock files, for they can never be removed safely.
+    return home.locks / dataset_name / f"day-{day:%d}"
 
 
 def compact_hour(

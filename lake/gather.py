@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake.errors import CompactionError
+from lake.errors import UnreadableFile
 from lake.parquet import check_schema
 from lake.paths import HOUR_US, Hour
 from lake.registry import TIMESTAMP, Dataset
@@ -32,14 +32,6 @@ Key = tuple[str, str]
 
 _BROKEN = (OSError, pa.ArrowException)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class UnreadableFile(CompactionError):
-    """A lake file that cannot be read; `path` says which."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        super().__init__(f"{path} cannot be read: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ class Home:
 
     @property
     def locks(self) -> Path:
-        """Lock files of compactions, one a dataset and day, and one a dataset and hour."""
+        """Lock files of compactions, by dataset and day of the month, and by dataset and hour of the day."""
         return self.root / "locks"
 
     @property

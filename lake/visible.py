@@ -59,10 +59,13 @@ class HourFiles:
         return sealed + [part for part in self.parts if below < part.visible_from <= at_us]
 
 
+def by_instant(file: VisibleFile) -> tuple[int, int]:
+    """Key that puts the newest sealed file last."""
+    return file.visible_from, file.watermark
+
+
 def _latest(candidates: Iterable[VisibleFile], at_us: int) -> VisibleFile | None:
-    return max(
-        (file for file in candidates if file.visible_from <= at_us), key=lambda file: (file.visible_from, file.watermark), default=None
-    )
+    return max((file for file in candidates if file.visible_from <= at_us), key=by_instant, default=None)
 
 
 def directory_files(directory: Path) -> list[VisibleFile]:
