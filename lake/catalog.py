@@ -51,18 +51,18 @@ def _build(home: Home, path: Path) -> None:
     try:
         with duckdb.connect(str(path)) as connection:
             define(connection, home)
+            for statement in comments():
+                connection.execute(statement)
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise CatalogError(f"the catalog {home.catalog} cannot be built: {str(error).splitlines()[0]}") from error
 
 
 def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = views.NOW, wal: bool = False) -> None:
-    """Create every view, macro and comment in an empty database; `at` and `wal` as in `lake.views`."""
+    """Create every view and macro in an empty database; `at` and `wal` as in `lake.views`."""
     for name, select in views.views(home, at=at, wal=wal).items():
         connection.execute(f"CREATE VIEW {views.identifier(name)} AS {select}")
     for statement in views.macros().values():
-        connection.execute(statement)
-    for statement in comments():
         connection.execute(statement)
 
 
