@@ -1,0 +1,124 @@
+"""What a run did to its hours, and how that is told to Dagster.
+
+Put here: the loop over the hours of a run and the metadata of its result. Keep out: how an hour is computed, and the checks.
+
+An hour that fails (an unreadable part, say) fails alone: the others are written, the reason stands in its metadata and in the
+check `hours`. A run of which every hour failed ends as failed, without retries: the same bytes would fail again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.hours import hours_of, partition_key
+from lake.errors import LakeError
+from lake.paths import Hour
+from lake.registry import Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourDone:
+    """One hour as it stands on disk after its work; the times are None when it holds no row."""
+
+    hour: Hour
+    path: Path
+    rows: int
+    bytes: int
+    written: bool
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    duplicates: int = 0
+    gaps: int = 0
+    problems: tuple[str, ...] = ()
+    """One sentence for each part that could not be read, and each exchange that was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The hours of one run: those done, and those that failed with a sentence why."""
+
+    done: tuple[HourDone, ...]
+    failed: dict[Hour, str]
+
+    @property
+    def hours(self) -> int:
+        return len(self.done) + len(self.failed)
+
+
+def each_hour(context: dg.AssetExecutionContext, work: Callable[[Hour], HourDone]) -> Outcome:
+    """Do `work` for every hour of the run; a `LakeError` fails its own hour only."""
+    done: list[HourDone] = []
+    failed: dict[Hour, str] = {}
+    for hour in hours_of(context):
+        try:
+            done.append(work(hour))
+        except LakeError as error:
+            context.log.exception("hour %s failed", partition_key(hour))
+            failed[hour] = str(error)
+    return Outcome(tuple(done), failed)
+
+
+def materialized(
+    context: dg.AssetExecutionContext, dataset: Dataset, outcome: Outcome, *, checks: Iterable[dg.AssetCheckResult]
+) -> dg.MaterializeResult[None]:
+    """The result of a run: totals on every partition, and each hour's own figures on its partition.
+
+    Raises:
+        dagster.Failure: no hour of the run could be done.
+
+    """
+    if not outcome.done:
+        raise dg.Failure(
+            description=f"no hour of {dataset.name} could be made: {next(iter(outcome.failed.values()))}",
+            metadata={partition_key(hour): reason for hour, reason in outcome.failed.items()},
+            allow_retries=False,
+        )
+    for hour, reason in outcome.failed.items():
+        context.add_asset_metadata({"failed": reason}, partition_key=partition_key(hour))
+    for done in outcome.done:
+        context.add_asset_metadata(_hour_metadata(done), partition_key=partition_key(done.hour))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/column_schema": column_schema(dataset),
+            "hours": outcome.hours,
+            "failed_hours": len(outcome.failed),
+        },
+        check_results=list(checks),
+    )
+
+
+def column_schema(dataset: Dataset) -> dg.TableSchema:
+    """The registry's columns, with their comments and units, as Dagster shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(column.type),
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in dataset.columns
+        ]
+    )
+
+
+def _hour_metadata(done: HourDone) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": done.rows,
+        "rows": done.rows,
+        "bytes": done.bytes,
+        "duplicates": done.duplicates,
+        "gaps": done.gaps,
+        "rewritten": done.written,
+        "path": dg.MetadataValue.path(str(done.path)),
+    }
+    if done.first_time is not None and done.last_time is not None:
+        metadata["first_time"] = dg.MetadataValue.timestamp(done.first_time)
+        metadata["last_time"] = dg.MetadataValue.timestamp(done.last_time)
+    if done.problems:
+        metadata["problems"] = list(done.problems)
+    return metadata

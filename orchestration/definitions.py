@@ -1,0 +1,44 @@
+"""The Dagster definitions: everything of `assets` wired with settings, resources, sensors and jobs.
+
+Put here: the one place where it comes together. Keep out: any behaviour. Nothing here reads or writes a file: an empty home loads.
+"""
+
+import warnings
+
+import dagster as dg
+
+from assets.candles import candle_assets
+from assets.coverage import coverage_asset
+from assets.landed import compacted_assets, landed_specs
+from lake.settings import LakeSettings
+from orchestration.automation import automation_sensor
+from orchestration.jobs import hours_job, upkeep_job, upkeep_schedule
+from orchestration.partitions import hourly_partitions
+from orchestration.resources import lake_resource
+from orchestration.sensors import landed_hours_sensor
+from orchestration.settings import OrchestrationSettings
+
+
+def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | None = None) -> dg.Definitions:
+    """The definitions for these settings; settings not given are read from the environment. Runs are in-process."""
+    settings = settings or OrchestrationSettings()
+    lake = lake or LakeSettings()
+    partitions = hourly_partitions(settings)
+    with warnings.catch_warnings():
+        # Backfill policies are marked beta in 1.13; without them each hour of a range would be a run of its own.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        made = [*compacted_assets(partitions), coverage_asset(partitions), *candle_assets(partitions)]
+    return dg.Definitions(
+        assets=[*landed_specs(partitions), *made],
+        resources={"lake": lake_resource(lake)},
+        sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
+        schedules=[upkeep_schedule()],
+        jobs=[hours_job(), upkeep_job(lake)],
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads from this module."""
+    return build()

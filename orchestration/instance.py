@@ -1,0 +1,111 @@
+"""The Dagster instance of a home: its `dagster.yaml` and `workspace.yaml`, and the environment programs need to find them.
+
+Put here: how Dagster is set up. Keep out: what it runs (`orchestration.definitions`) and starting it (`orchestration.processes`).
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from lake.files import write_small
+from lake.settings import LakeSettings
+from orchestration.errors import InstanceError
+from orchestration.settings import OrchestrationSettings
+
+LOCATION: Final = "tickhouse"
+MODULE: Final = "orchestration.definitions"
+
+_DAGSTER: Final = """\
+# Written at every start by Tickhouse from its settings; changes made here are lost.
+storage:
+  sqlite:
+    base_dir: {storage}
+# A queue that is looked at every second: by default Dagster waits five.
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
+concurrency:
+  runs:
+    max_concurrent_runs: {runs}
+  pools:
+    default_limit: {pool}
+    granularity: op
+# A run whose process died is marked as failed; assets that fail fail again on the same bytes, so only crashes are tried once more.
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  poll_interval_seconds: 30
+run_retries:
+  enabled: true
+  max_retries: 1
+  retry_on_asset_or_op_failure: false
+sensors:
+  use_threads: true
+  num_workers: 2
+schedules:
+  use_threads: true
+  num_workers: 1
+# Sensors tick every few seconds: without this the tick table grows for ever.
+retention:
+  sensor:
+    purge_after_days: {{skipped: 1, success: 7, failure: 30, started: 1}}
+  auto_materialize:
+    purge_after_days: {{skipped: 1, success: 7, failure: 30, started: 1}}
+  schedule:
+    purge_after_days: 30
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+_WORKSPACE: Final = f"""\
+load_from:
+  - python_module:
+      module_name: {MODULE}
+      location_name: {LOCATION}
+"""
+
+
+def prepare(lake: LakeSettings, settings: OrchestrationSettings) -> Path:
+    """Write the instance's configuration under the home; returns its directory, the DAGSTER_HOME.
+
+    Raises:
+        InstanceError: the directory cannot be written.
+
+    """
+    directory = lake.house.dagster
+    text = _DAGSTER.format(storage=json.dumps(str(directory / "storage")), runs=settings.max_concurrent_runs, pool=settings.pool_limit)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_small(directory / "dagster.yaml", text)
+        write_small(workspace_file(lake), _WORKSPACE)
+    except OSError as error:
+        message = f"the Dagster instance at {directory} cannot be written ({error.strerror}), expected a directory that is ours"
+        raise InstanceError(message) from error
+    return directory
+
+
+def workspace_file(lake: LakeSettings) -> Path:
+    """The workspace that `prepare` writes, for `-w` of Dagster's programs."""
+    return lake.house.dagster / "workspace.yaml"
+
+
+def open_instance(lake: LakeSettings, settings: OrchestrationSettings) -> dg.DagsterInstance:
+    """The instance of the home, prepared first; use it as a context manager, which closes its databases."""
+    return dg.DagsterInstance.from_config(str(prepare(lake, settings)))
+
+
+def environment(lake: LakeSettings) -> dict[str, str]:
+    """The environment of every program of this home: ours, with the home absolute and Dagster's beside it."""
+    return {
+        **os.environ,
+        "TICKHOUSE_HOME": str(lake.house.root),
+        "DAGSTER_HOME": str(lake.house.dagster),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }

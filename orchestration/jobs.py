@@ -1,0 +1,57 @@
+"""Jobs that are launched by hand or by the clock: a range of hours, and the upkeep of the lake.
+
+Put here: jobs and their schedules. Keep out: what follows from landed hours (that is automation) and the upkeep itself
+(`orchestration.upkeep`).
+"""
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from lake.cleanup import remove_superseded
+from lake.settings import LakeSettings
+from orchestration.upkeep import settle_days
+
+HOURS = "hours"
+UPKEEP = "upkeep"
+
+
+def hours_job() -> UnresolvedAssetJobDefinition:
+    """Everything made of an hour, for a launch by hand: `dagster job backfill -j hours --from … --to …` is one run."""
+    return dg.define_asset_job(
+        HOURS,
+        selection=dg.AssetSelection.groups("landed", "coverage", "candles").materializable(),
+        description="Makes all assets of an hour, or of a range of hours as one run.",
+    )
+
+
+def upkeep_job(lake: LakeSettings) -> dg.JobDefinition:
+    """Settled days become one file a dataset, and superseded files go after their grace."""
+
+    @dg.op(description="Compacts every settled day into one file a dataset.", pool="upkeep", out=dg.Out(dg.Nothing))
+    def settle(context: dg.OpExecutionContext) -> None:
+        settled = settle_days(lake)
+        context.log.info(settled.sentence)
+        if settled.problems:
+            raise dg.Failure(description=settled.sentence, allow_retries=False)
+
+    @dg.op(description="Removes files that are superseded since longer than the grace.", pool="upkeep", ins={"start": dg.In(dg.Nothing)})
+    def clean(context: dg.OpExecutionContext) -> None:
+        removed = remove_superseded(lake.house, grace=lake.superseded_grace_seconds)
+        context.log.info("removed %s", removed)
+
+    @dg.job(name=UPKEEP, description="Settles days and removes superseded files.")
+    def upkeep() -> None:
+        clean(start=settle())
+
+    return upkeep
+
+
+def upkeep_schedule() -> dg.ScheduleDefinition:
+    """Upkeep once an hour, away from the full hour, when hours are compacted."""
+    return dg.ScheduleDefinition(
+        name="upkeep_hourly",
+        job_name=UPKEEP,
+        cron_schedule="30 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )

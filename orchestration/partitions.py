@@ -1,0 +1,16 @@
+"""Which hours are partitions: one dimension, all exchanges together, the running hour included.
+
+Put here: partition definitions. Keep out: how a key names an hour (that is `assets.hours`).
+
+The Dagster pages freeze above 40,000 keys of one asset, which hours reach after 4.6 years: then move the start hour.
+"""
+
+import dagster as dg
+
+from assets.hours import KEY_FORMAT
+from orchestration.settings import OrchestrationSettings
+
+
+def hourly_partitions(settings: OrchestrationSettings) -> dg.HourlyPartitionsDefinition:
+    """Every hour from the setting's start to the one that is running now (`end_offset=1`), UTC."""
+    return dg.HourlyPartitionsDefinition(start_date=settings.start_hour, fmt=KEY_FORMAT, timezone="UTC", end_offset=1)

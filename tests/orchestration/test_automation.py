@@ -1,0 +1,179 @@
+"""The automation condition on a fixed clock: what has landed decides what is requested, whenever it landed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from assets.hours import partition_key
+from assets.landed import landed_key
+from lake.paths import Hour
+from lake.registry import DATASETS, LANDED
+from lake.settings import LakeSettings
+from orchestration.definitions import build
+from orchestration.jobs import HOURS
+from orchestration.settings import OrchestrationSettings
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+CHAIN = set(DATASETS)
+
+
+class Clockwork:
+    """The definitions on an instance in memory, evaluated tick by tick at times of our own."""
+
+    def __init__(self, home: str, instance: dg.DagsterInstance) -> None:
+        settings = OrchestrationSettings(start_hour=NOON - timedelta(days=10), _env_file=None)
+        self.defs = build(settings, LakeSettings(home=home, visible_after_seconds=0.2, _env_file=None))
+        self.job = self.defs.resolve_job_def(HOURS)
+        self.instance = instance
+        self.cursor = None
+        self.requested: dict[str, set[str]] = {}
+
+    def land(self, hour: datetime, names: Iterable[str] = LANDED) -> None:
+        for name in names:
+            self._report(landed_key(name), hour)
+
+    def made(self, hour: datetime, names: Iterable[str] = tuple(DATASETS)) -> None:
+        """Run the assets for an hour of this empty lake, as the daemon would: all in one run."""
+        result = self.job.execute_in_process(
+            instance=self.instance, partition_key=key(hour), asset_selection=[dg.AssetKey(name) for name in names]
+        )
+        assert result.success
+
+    def tick(self, at: datetime) -> dict[str, set[str]]:
+        """Evaluate once; the assets requested, by partition key."""
+        result = dg.evaluate_automation_conditions(
+            self.defs, self.instance, asset_selection=dg.AssetSelection.all(), cursor=self.cursor, evaluation_time=at
+        )
+        self.cursor = result.cursor
+        requested: dict[str, set[str]] = {}
+        for name in DATASETS:
+            for key in result.get_requested_partitions(dg.AssetKey(name)):
+                requested.setdefault(str(key), set()).add(name)
+        return requested
+
+    def _report(self, key: dg.AssetKey, hour: datetime) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition_key(Hour.at(hour))))
+
+
+@pytest.fixture
+def clockwork(tmp_path):
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Clockwork(str(tmp_path), instance)
+
+
+def key(hour: datetime) -> str:
+    return partition_key(Hour.at(hour))
+
+
+def test_an_hour_on_time_is_requested_whole_in_one_tick_and_once(clockwork):
+    clockwork.tick(NOON)
+
+    clockwork.land(NOON - timedelta(hours=1))
+    first = clockwork.tick(NOON + timedelta(minutes=1))
+    second = clockwork.tick(NOON + timedelta(minutes=2))
+
+    assert first == {key(NOON - timedelta(hours=1)): CHAIN}
+    assert second == {}
+
+
+def test_an_hour_that_lands_late_is_requested_whole(clockwork):
+    late = NOON - timedelta(days=3)
+    clockwork.tick(NOON)
+    clockwork.land(NOON - timedelta(hours=1))
+    clockwork.tick(NOON + timedelta(minutes=1))
+
+    clockwork.land(late)
+
+    assert clockwork.tick(NOON + timedelta(minutes=2)) == {key(late): CHAIN}
+
+
+def test_a_repaired_dataset_is_made_again_with_what_follows_from_it_only(clockwork):
+    hour = NOON - timedelta(hours=5)
+    clockwork.tick(NOON)
+    clockwork.land(hour)
+    clockwork.tick(NOON + timedelta(minutes=1))
+    clockwork.made(hour)
+    assert clockwork.tick(NOON + timedelta(minutes=2)) == {}
+
+    clockwork.land(hour, ["trades"])
+
+    follows = {"trades", "coverage", "candles_1m", "candles_5m", "candles_15m", "candles_1h"}
+    assert clockwork.tick(NOON + timedelta(minutes=3)) == {key(hour): follows}
+    clockwork.made(hour, follows)
+    assert clockwork.tick(NOON + timedelta(minutes=4)) == {}
+
+
+def test_an_hour_repaired_twice_is_made_twice(clockwork):
+    hour = NOON - timedelta(hours=5)
+    clockwork.tick(NOON)
+    clockwork.land(hour)
+    clockwork.tick(NOON + timedelta(minutes=1))
+    clockwork.made(hour)
+
+    requests = []
+    for minute in (2, 4):
+        clockwork.land(hour, ["book_deltas"])
+        requests.append(clockwork.tick(NOON + timedelta(minutes=minute)))
+        clockwork.made(hour, ["book_deltas", "coverage"])
+        assert clockwork.tick(NOON + timedelta(minutes=minute + 1)) == {}
+
+    assert requests == [{key(hour): {"book_deltas", "coverage"}}] * 2
+
+
+def test_a_part_reported_between_the_request_and_the_next_tick_is_not_forgotten(clockwork):
+    hour = NOON - timedelta(hours=1)
+    clockwork.tick(NOON)
+    clockwork.land(hour)
+    clockwork.tick(NOON + timedelta(minutes=1))
+
+    clockwork.land(hour, ["book_deltas"])
+    clockwork.made(hour)
+
+    assert clockwork.tick(NOON + timedelta(minutes=2)) == {key(hour): {"book_deltas", "coverage"}}
+    assert clockwork.tick(NOON + timedelta(minutes=3)) == {}
+
+
+def test_an_hour_of_which_a_dataset_is_not_reported_waits_for_it_where_all_are_needed(clockwork):
+    hour = NOON - timedelta(hours=1)
+    clockwork.tick(NOON)
+
+    clockwork.land(hour, ["trades"])
+    without = clockwork.tick(NOON + timedelta(minutes=1))
+    clockwork.made(hour, without[key(hour)])
+    clockwork.land(hour, [name for name in LANDED if name != "trades"])
+    complete = clockwork.tick(NOON + timedelta(minutes=2))
+
+    assert "coverage" not in without[key(hour)]
+    assert "coverage" in complete[key(hour)]
+
+
+def test_an_hour_landed_before_the_first_tick_is_requested_once_it_is_reported_again(clockwork):
+    hour = NOON - timedelta(hours=2)
+    clockwork.land(hour)
+
+    before = clockwork.tick(NOON)
+    clockwork.land(hour)
+    after = clockwork.tick(NOON + timedelta(minutes=1))
+
+    assert before == {}
+    assert after == {key(hour): CHAIN}
+
+
+def test_several_hours_at_once_are_all_requested(clockwork):
+    hours = [NOON - timedelta(hours=number) for number in range(1, 25)]
+    clockwork.tick(NOON)
+    for hour in hours:
+        clockwork.land(hour)
+
+    assert clockwork.tick(NOON + timedelta(minutes=1)) == {key(hour): CHAIN for hour in hours}
+
+
+def test_making_the_trades_of_the_running_hour_by_hand_makes_its_candles_follow(clockwork):
+    clockwork.tick(NOON + timedelta(minutes=30))
+
+    clockwork.made(NOON, ["trades"])
+
+    requested = clockwork.tick(NOON + timedelta(minutes=32))[key(NOON)]
+    assert {"candles_1m", "candles_1h"} <= requested
