@@ -68,7 +68,6 @@ def candles(market: Market, *, interval: int, first: int, last: int, now: float)
         row = prices[index]
         count = max(1, int(interval * rng.uniform(0.3, 0.8)))
         volume = count * 800.0 / float(row[0]) * float(rng.uniform(0.5, 2.0))
-        rows.append(
-            Candle(open_second, float(row[0]), float(row.max()), float(row.min()), float(row[-1]), volume, count, volume * rng.uniform(0.4, 0.6))
-        )
+        bought = volume * float(rng.uniform(0.4, 0.6))
+        rows.append(Candle(open_second, float(row[0]), float(row.max()), float(row.min()), float(row[-1]), volume, count, bought))
     return rows

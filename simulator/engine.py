@@ -71,7 +71,9 @@ class Engine:
         self.now_us = start_us
         markets = [(venue, market) for venue in venues for market in venue.markets]
         share = messages_per_s / max(1, len(markets))
-        self.pulses = [Pulse(venue, market, messages_per_s=share, seed=seed, number=number) for number, (venue, market) in enumerate(markets)]
+        self.pulses = [
+            Pulse(venue, market, messages_per_s=share, seed=seed, number=number) for number, (venue, market) in enumerate(markets)
+        ]
         self._rng = np.random.default_rng([seed, 11])
         self._forced = 0.0
         self._forced_per_us = liquidations_per_minute / 60e6

@@ -91,7 +91,7 @@ class Schedule:
             parts.append(np.arange(first, end_us, MINUTE_US, dtype=np.int64) * 4 + MARK)
             count = self._rng.poisson(FORCED_PER_HOUR * minutes / 60)
             parts.append(self._rng.integers(start_us, end_us, count, dtype=np.int64) * 4 + FORCED)
-        return np.unique(np.concatenate(parts)).tolist()
+        return [int(event) for event in np.unique(np.concatenate(parts)).tolist()]
 
     def _order_times(self, start_us: int, end_us: int, minutes: float) -> Times:
         count = int(self._rng.poisson(self._orders * minutes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -77,34 +78,34 @@ class Market:
         self.aggregate_id = self.trade_id // 2
         self.sequence = start_us // 1_000_000 * SEQUENCES_PER_SECOND
         self.recent: deque[Trade] = deque(maxlen=REMEMBERED_TRADES)
-        self._rng = np.random.default_rng([seed & 0xFFFFFFFF, stream_key(instrument.exchange, instrument.market, instrument.symbol), start_us])
-        self._uniform = self._uniforms()
-        self._normal = self._normals()
+        own_key = stream_key(instrument.exchange, instrument.market, instrument.symbol)
+        self._rng = np.random.default_rng([seed & 0xFFFFFFFF, own_key, start_us])
         self._ticks_per_unit = 10**instrument.tick_decimals
         self._lots_per_unit = 10**instrument.lot_decimals
         self._lean = 0.0
         self._lots_per_dollar = self._lots_per_unit / self.path.at(start_us)
+        self._uniform = chain.from_iterable(self._uniforms()).__next__
+        self._order_lots = chain.from_iterable(self._lots(MEDIAN_ORDER_USD, 1.6)).__next__
+        self._level_lots = chain.from_iterable(self._lots(MEDIAN_LEVEL_USD, 1.2)).__next__
         self._gap = max(1.0, self.path.at(start_us) * self._ticks_per_unit * MEAN_GAP)
         self._fill_book()
         self.opening = self.image()
 
-    def _uniforms(self) -> Iterator[float]:
+    def _uniforms(self) -> Iterator[list[float]]:
         while True:
-            yield from self._rng.random(POOL).tolist()
+            yield self._rng.random(POOL).tolist()
 
-    def _normals(self) -> Iterator[float]:
+    def _lots(self, median_usd: float, spread: float) -> Iterator[list[int]]:
+        """Heavy-tailed amounts in lots around a median value in dollars, a pool at a time."""
         while True:
-            yield from self._rng.standard_normal(POOL).tolist()
-
-    def _lots(self, median_usd: float, spread: float) -> int:
-        """A heavy-tailed amount in lots around a median value in dollars."""
-        return max(1, int(median_usd * 2.718281828 ** (spread * next(self._normal)) * self._lots_per_dollar))
+            lots = np.exp(spread * self._rng.standard_normal(POOL)) * (median_usd * self._lots_per_dollar)
+            yield np.maximum(lots, 1.0).astype(np.int64).tolist()
 
     def _touch(self, time_us: int) -> tuple[int, int]:
         """Best bid and best ask, in ticks, that makers want at a time."""
         fair = self.path.at(time_us) * self._ticks_per_unit
         bid = int(fair)
-        draw = next(self._uniform)
+        draw = self._uniform()
         spread = 1 if draw < 0.8 else 1 + int(self._gap * (draw - 0.8))
         return bid, bid + spread
 
@@ -114,16 +115,16 @@ class Market:
             key = touch
             for level in range(LEVELS):
                 side.keys.append(key)
-                side.amounts[key] = self._lots(MEDIAN_LEVEL_USD, 1.2)
-                key += 1 + int(self._gap * (0.05 + 2.0 * level / LEVELS) * 2.0 * next(self._uniform))
+                side.amounts[key] = self._level_lots()
+                key += 1 + int(self._gap * (0.05 + 2.0 * level / LEVELS) * 2.0 * self._uniform())
 
     def order(self, time_us: int, *, buy: bool | None = None, dollars: float | None = None) -> list[Trade]:
         """Execute one taker order against the book; returns its fills, best price first."""
         self.time_us = time_us
         if buy is None:
-            buy = next(self._uniform) < 0.5 + self._lean
+            buy = self._uniform() < 0.5 + self._lean
         side = self.book.asks if buy else self.book.bids
-        left = self._lots(MEDIAN_ORDER_USD, 1.6) if dollars is None else max(1, int(dollars * self._lots_per_dollar))
+        left = self._order_lots() if dollars is None else max(1, int(dollars * self._lots_per_dollar))
         fills: list[Trade] = []
         while left and len(fills) < MOST_FILLS:
             key = side.keys[0]
@@ -133,14 +134,16 @@ class Market:
             self._fill(fills, abs(key), taken, time_us, buy)
             left -= taken
             side.set(key, resting - taken)
+        if len(side.keys) < FEWEST_LEVELS // 2:
+            self._quote(side, side.keys[0])
         self.recent.extend(fills)
         return fills
 
     def _fill(self, fills: list[Trade], price: int, lots: int, time_us: int, buy: bool) -> None:  # noqa: FBT001
         """Append the raw fills of one level: now and then several makers share it."""
         pieces = [lots]
-        if lots > 4 and next(self._uniform) < 0.25:
-            cut = 1 + int((lots - 1) * next(self._uniform))
+        if lots > 4 and self._uniform() < 0.25:
+            cut = 1 + int((lots - 1) * self._uniform())
             pieces = [cut, lots - cut] if cut < lots else pieces
         for piece in pieces:
             self.trade_id += 1
@@ -162,31 +165,31 @@ class Market:
         for side, touch in ((bids, -bid), (asks, ask)):
             self._quote(side, touch)
         for _ in range(churn):
-            self._churn(bids if next(self._uniform) < 0.5 else asks)
+            self._churn(bids if self._uniform() < 0.5 else asks)
 
     def _quote(self, side: Side, touch: int) -> None:
         keys = side.keys
         if not keys or keys[0] > touch:
-            side.set(touch, self._lots(MEDIAN_LEVEL_USD, 1.2))
+            side.set(touch, self._level_lots())
         if len(keys) > 1 and keys[1] - touch > 2.0 * self._gap:
-            side.set(touch + 1 + int(self._gap * next(self._uniform)), self._lots(MEDIAN_LEVEL_USD, 1.2))
+            side.set(touch + 1 + int(self._gap * self._uniform()), self._level_lots())
         while len(keys) < FEWEST_LEVELS:
-            side.set(keys[-1] + 1 + int(4.0 * self._gap * next(self._uniform)), self._lots(MEDIAN_LEVEL_USD, 1.2))
+            side.set(keys[-1] + 1 + int(4.0 * self._gap * self._uniform()), self._level_lots())
         while len(keys) > MOST_LEVELS:
             side.set(keys[-1], 0)
 
     def _churn(self, side: Side) -> None:
         keys = side.keys
-        draw = next(self._uniform)
-        place = next(self._uniform)
+        draw = self._uniform()
+        place = self._uniform()
         index = int(len(keys) * place * place * place)
         key = keys[index]
         if draw < 0.25:
-            key += 1 + int(self._gap * next(self._uniform))
+            key += 1 + int(self._gap * self._uniform())
         if draw > 0.75 and index:
             side.set(key, 0)
         else:
-            side.set(key, self._lots(MEDIAN_LEVEL_USD, 1.2))
+            side.set(key, self._level_lots())
 
     def take(self) -> Changes | None:
         """What changed since the last call, numbered; None when nothing did."""
@@ -197,8 +200,8 @@ class Market:
         previous = self.sequence
         first = previous + 1
         if self.instrument.skips_sequence:
-            first += int(60 * next(self._uniform))
-            operations *= 1 + int(9 * next(self._uniform))
+            first += int(60 * self._uniform())
+            operations *= 1 + int(9 * self._uniform())
         self.sequence = first + operations - 1
         changes = Changes(previous, first, self.sequence, self.time_us, bids.changes, asks.changes)
         bids.changes, asks.changes = {}, {}

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from simulator.errors import InvalidRecording
@@ -46,13 +46,11 @@ class Recording:
     answers: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
-class Served(Protocol):
-    """A venue's name and endpoints."""
+class Served(NamedTuple):
+    """A venue's name and its endpoints: key to (path below /<venue>, URL of the real endpoint)."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def endpoints(self) -> Mapping[str, tuple[str, str]]: ...
+    name: str
+    endpoints: Mapping[str, tuple[str, str]]
 
 
 def _locate(conn: str, venues: Iterable[Served]) -> tuple[str, str] | None:
@@ -173,8 +171,7 @@ class Player:
                 waiting = 0
                 socket.flush()
                 await asyncio.sleep(0)
-                while socket.wire.get_write_buffer_size() > MOST_UNSENT_BYTES and not socket.wire.is_closing():
-                    await asyncio.sleep(0.002)
+                await _drained(socket)
             if socket.wire.is_closing():
                 return
         socket.flush()
@@ -184,3 +181,10 @@ class Player:
             return frame(item.data, opcode=BINARY)
         text = self.venue.recorded(path, item.text or "")
         return None if text is None else frame(text.encode())
+
+
+async def _drained(socket: Socket) -> None:
+    """Wait until the client has taken most of what was written."""
+    # The library owns the transport's own drain callbacks, so its buffer can only be looked at.
+    while socket.wire.get_write_buffer_size() > MOST_UNSENT_BYTES and not socket.wire.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(0.002)

@@ -61,7 +61,14 @@ class SimulatorServer:
     """Serves venues on one port until `close`."""
 
     def __init__(
-        self, venues: Sequence[Venue], *, engine: Engine, hub: Hub, faults: Faults, ledger: Ledger, players: Mapping[str, Player] | None = None
+        self,
+        venues: Sequence[Venue],
+        *,
+        engine: Engine,
+        hub: Hub,
+        faults: Faults,
+        ledger: Ledger,
+        players: Mapping[str, Player] | None = None,
     ) -> None:
         self.venues = {venue.name: venue for venue in venues}
         self.engine = engine
@@ -303,7 +310,12 @@ class _NoWire:
 def _respond(answer: Answer) -> Response:
     body = answer.body.encode()
     headers = Headers(
-        [("Content-Type", "application/json;charset=utf-8"), ("Content-Length", str(len(body))), ("Connection", "close"), *answer.headers.items()]
+        [
+            ("Content-Type", "application/json;charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+            *answer.headers.items(),
+        ]
     )
     return Response(answer.status, HTTPStatus(answer.status).phrase, headers, body)
 

@@ -26,7 +26,7 @@ class Gap(NamedTuple):
 
 def stamp(time_us: int) -> str:
     """A time as the recordings write it; all of one length, so that lines sort as text."""
-    return "%d.%06d" % divmod(time_us, 1_000_000)
+    return f"{time_us // 1_000_000}.{time_us % 1_000_000:06d}"
 
 
 def line(time_us: int, conn: str, raw: str) -> str:
@@ -103,4 +103,5 @@ class Reel(ABC):
 
 
 def instruments_of(markets: Sequence[Market]) -> list[Instrument]:
+    """What the markets trade."""
     return [market.instrument for market in markets]

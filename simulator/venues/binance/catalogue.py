@@ -58,10 +58,10 @@ class Spelling:
         self._lot_divisor = 10**instrument.lot_decimals
 
     def price(self, ticks: int) -> str:
-        return self._tick_format % (ticks / self._tick_divisor)
+        return str(self._tick_format % (ticks / self._tick_divisor))
 
     def amount(self, lots: int) -> str:
-        return self._lot_format % (lots / self._lot_divisor)
+        return str(self._lot_format % (lots / self._lot_divisor))
 
     def levels(self, levels: list[tuple[int, int]]) -> str:
         """A JSON array of [price, amount] pairs, both text."""

@@ -94,7 +94,9 @@ class Feed:
             )
             for suffix, (_, channel, _) in kinds.items()
         }
-        self.collected = [Collected(self.streams[suffix], interval) for suffix, (_, channel, interval) in kinds.items() if channel == "book"]
+        self.collected = [
+            Collected(self.streams[suffix], interval) for suffix, (_, channel, interval) in kinds.items() if channel == "book"
+        ]
         self._marks = [(self.streams[suffix], interval * 1000) for suffix, (_, channel, interval) in kinds.items() if channel == "mark"]
         self._mark_slots = [0] * len(self._marks)
         self._all_forced = all_forced

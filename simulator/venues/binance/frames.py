@@ -11,6 +11,7 @@ from simulator.venues.binance.catalogue import Spelling
 
 
 def spot_trade(spelling: Spelling, fill: Trade, event_ms: int) -> str:
+    """A raw spot fill; m says that the buyer was the maker."""
     return (
         f'{{"e":"trade","E":{event_ms},"s":"{spelling.upper}","t":{fill.trade_id},"p":"{spelling.price(fill.price)}",'
         f'"q":"{spelling.amount(fill.amount)}","T":{fill.time_us // 1000},"m":{"false" if fill.buy else "true"},"M":true}}'
@@ -38,14 +39,17 @@ def aggregates(fills: list[Trade]) -> list[tuple[Trade, int, int]]:
 
 
 def spot_aggregate(spelling: Spelling, merged: tuple[Trade, int, int], event_ms: int) -> str:
+    """Spot fills of one order at one price."""
     fill, first, last = merged
     return (
         f'{{"e":"aggTrade","E":{event_ms},"s":"{spelling.upper}","a":{fill.aggregate_id},"p":"{spelling.price(fill.price)}",'
-        f'"q":"{spelling.amount(fill.amount)}","f":{first},"l":{last},"T":{fill.time_us // 1000},"m":{"false" if fill.buy else "true"},"M":true}}'
+        f'"q":"{spelling.amount(fill.amount)}","f":{first},"l":{last},"T":{fill.time_us // 1000},'
+        f'"m":{"false" if fill.buy else "true"},"M":true}}'
     )
 
 
 def usdm_aggregate(spelling: Spelling, merged: tuple[Trade, int, int], event_ms: int) -> str:
+    """Futures fills of one order at one price; nq leaves out retail price improvement, of which there is none here."""
     fill, first, last = merged
     amount = spelling.amount(fill.amount)
     return (
@@ -71,6 +75,7 @@ def usdm_depth(spelling: Spelling, changes: Changes, event_ms: int) -> str:
 
 
 def spot_ticker(spelling: Spelling, sequence: int, bid: tuple[int, int], ask: tuple[int, int]) -> str:
+    """Best bid and ask, each (ticks, lots)."""
     return (
         f'{{"u":{sequence},"s":"{spelling.upper}","b":"{spelling.price(bid[0])}","B":"{spelling.amount(bid[1])}",'
         f'"a":"{spelling.price(ask[0])}","A":"{spelling.amount(ask[1])}"}}'
@@ -78,6 +83,7 @@ def spot_ticker(spelling: Spelling, sequence: int, bid: tuple[int, int], ask: tu
 
 
 def usdm_ticker(spelling: Spelling, sequence: int, bid: tuple[int, int], ask: tuple[int, int], *, engine_ms: int, event_ms: int) -> str:
+    """Best bid and ask, each (ticks, lots), with the engine's and the sending time."""
     return (
         f'{{"e":"bookTicker","u":{sequence},"s":"{spelling.upper}","b":"{spelling.price(bid[0])}","B":"{spelling.amount(bid[1])}",'
         f'"a":"{spelling.price(ask[0])}","A":"{spelling.amount(ask[1])}","T":{engine_ms},"E":{event_ms}}}'

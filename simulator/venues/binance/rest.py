@@ -22,14 +22,17 @@ SPOT_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 
 
 def dumps(value: Any) -> str:
+    """JSON without white space."""
     return json.dumps(value, separators=(",", ":"))
 
 
 def error(status: int, code: int, message: str) -> Answer:
+    """The venue's error body under an HTTP status."""
     return Answer(status, dumps({"code": code, "msg": message}))
 
 
 def invalid_symbol() -> Answer:
+    """The answer to a symbol that is not traded."""
     return error(400, -1121, "Invalid symbol.")
 
 
@@ -136,7 +139,8 @@ def depth(spelling: Spelling, image: Image, *, limit: int, now_ms: int) -> str:
     """Body of a depth snapshot cut to `limit` levels a side."""
     spot = spelling.instrument.market == SPOT
     times = "" if spot else f'"E":{now_ms},"T":{image.time_us // 1000},'
-    return f'{{"lastUpdateId":{image.sequence},{times}"bids":{spelling.levels(image.bids[:limit])},"asks":{spelling.levels(image.asks[:limit])}}}'
+    bids, asks = spelling.levels(image.bids[:limit]), spelling.levels(image.asks[:limit])
+    return f'{{"lastUpdateId":{image.sequence},{times}"bids":{bids},"asks":{asks}}}'
 
 
 def depth_weight(market: str, limit: int) -> int | None:
@@ -162,6 +166,7 @@ def _within(trades: Iterable[tuple[int, int]], params: Mapping[str, str], *, mos
 
 
 def aggregate_trades(spelling: Spelling, market: Market, params: Mapping[str, str]) -> str:
+    """Body of aggTrades: ascending, from an id, in a time span, or the newest."""
     groups = frames.aggregates(list(market.recent))
     first, last = _within(((group[0].aggregate_id, group[0].time_us // 1000) for group in groups), params, most=1000)
     best = ',"M":true' if spelling.instrument.market == SPOT else ""
@@ -174,6 +179,7 @@ def aggregate_trades(spelling: Spelling, market: Market, params: Mapping[str, st
 
 
 def raw_trades(spelling: Spelling, market: Market, params: Mapping[str, str]) -> str:
+    """Body of trades and historicalTrades: ascending, from an id or the newest."""
     fills: list[Trade] = list(market.recent)
     first, last = _within(((fill.trade_id, fill.time_us // 1000) for fill in fills), params, most=1000)
     best = ',"isBestMatch":true' if spelling.instrument.market == SPOT else ""

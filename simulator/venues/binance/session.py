@@ -54,7 +54,8 @@ class BinanceSession(Session):
             self._answer(json.dumps(list(self.names), separators=(",", ":")), identity)
             return None
         if method not in {"SUBSCRIBE", "UNSUBSCRIBE"}:
-            self._fail(2, f"Invalid request: unknown variant `{method}`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`", identity)
+            known = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`"
+            self._fail(2, f"Invalid request: unknown variant `{method}`, expected one of {known}", identity)
             return None
         if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
             self._fail(2, "Invalid request: params must be an array of strings", identity)

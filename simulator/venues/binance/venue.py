@@ -27,7 +27,14 @@ SOCKET_PATHS = {
     SPOT: {"": "spot"},
     USDM: {"/public": "public", "/market": "market", "": "public"},
 }
-WEIGHTS = {"aggTrades": (4, 20), "historicalTrades": (25, 20), "trades": (25, 5), "klines": (2, 5), "exchangeInfo": (20, 1), "openInterest": (1, 1), "ping": (1, 1), "time": (1, 1)}
+# Call -> request weight on spot and on futures.
+WEIGHTS = {
+    "aggTrades": (4, 20),
+    "historicalTrades": (25, 20),
+    "trades": (25, 5),
+    "klines": (2, 5),
+    "exchangeInfo": (20, 1),
+}
 MEAN_FILLS = 1.4
 DEPTH_FRAMES_PER_S = 10.0
 
@@ -97,7 +104,9 @@ class Binance(Venue):
     def _answer(self, market: str, call: str, params: Mapping[str, str], now_us: int) -> Answer | None:
         feed = self._by_id.get((market, params.get("symbol", "")))
         symbol = feed.market.instrument.symbol if feed else "*"
-        weight = rest.depth_weight(market, rest.number(params, "limit", 100 if market == SPOT else 500)) if call == "depth" else self._weight(market, call)
+        weight: int | None = self._weight(market, call)
+        if call == "depth":
+            weight = rest.depth_weight(market, rest.number(params, "limit", 100 if market == SPOT else 500))
         limit = self.limits[market]
         wait = limit.spend(weight or 1, now_us)
         fault = self.faults.request("http_429", NAME, symbol)

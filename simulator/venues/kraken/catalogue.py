@@ -9,22 +9,22 @@ from simulator.instruments import Instrument
 
 NAME = "kraken"
 
-# symbol, price decimals; amounts always have eight
+# base, quote, price decimals; amounts always have eight
 _PAIRS = (
-    ("BTC/USD", 1),
-    ("ETH/USD", 2),
-    ("SOL/USD", 2),
-    ("XRP/USD", 5),
-    ("DOGE/USD", 7),
-    ("ADA/USD", 6),
-    ("LTC/USD", 2),
-    ("BTC/USDT", 1),
-    ("ETH/USDT", 2),
-    ("SOL/USDT", 2),
+    ("BTC", "USD", 1),
+    ("ETH", "USD", 2),
+    ("SOL", "USD", 2),
+    ("XRP", "USD", 5),
+    ("DOGE", "USD", 7),
+    ("ADA", "USD", 6),
+    ("LTC", "USD", 2),
+    ("BTC", "USDT", 1),
+    ("ETH", "USDT", 2),
+    ("SOL", "USDT", 2),
 )
 LOT_DECIMALS = 8
 CATALOGUE: tuple[Instrument, ...] = tuple(
-    Instrument(NAME, "spot", symbol, symbol.partition("/")[0], symbol.partition("/")[2], decimals, LOT_DECIMALS) for symbol, decimals in _PAIRS
+    Instrument(NAME, "spot", f"{base}/{quote}", base, quote, decimals, LOT_DECIMALS) for base, quote, decimals in _PAIRS
 )
 DEFAULT_SYMBOLS = ("BTC/USD", "ETH/USD", "SOL/USD", "BTC/USDT")
 
@@ -48,7 +48,18 @@ def asset_key(asset: str) -> str:
 class Spelling:
     """How one pair is written: symbols, and ticks and lots as JSON numbers with all their decimals."""
 
-    __slots__ = ("_level", "_lot_divisor", "_lot_format", "_tick_divisor", "_tick_format", "altname", "instrument", "key", "symbol", "wsname")
+    __slots__ = (
+        "_level",
+        "_lot_divisor",
+        "_lot_format",
+        "_tick_divisor",
+        "_tick_format",
+        "altname",
+        "instrument",
+        "key",
+        "symbol",
+        "wsname",
+    )
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -56,7 +67,8 @@ class Spelling:
         base, quote = old_name(instrument.base), old_name(instrument.quote)
         self.wsname = f"{base}/{quote}"
         self.altname = base + quote
-        prefixed = base in _PREFIXED and quote == "USD"
+        # XXBTZUSD keeps the ids of both assets, but XDGUSD does not.
+        prefixed = base in _PREFIXED - {"XDG"} and quote == "USD"
         self.key = asset_key(instrument.base) + asset_key(instrument.quote) if prefixed else self.altname
         self._tick_divisor = 10**instrument.tick_decimals
         self._lot_divisor = 10**instrument.lot_decimals
@@ -65,10 +77,10 @@ class Spelling:
         self._level = f'{{"price":{self._tick_format},"qty":{self._lot_format}}}'
 
     def price(self, ticks: int) -> str:
-        return self._tick_format % (ticks / self._tick_divisor)
+        return str(self._tick_format % (ticks / self._tick_divisor))
 
     def amount(self, lots: int) -> str:
-        return self._lot_format % (lots / self._lot_divisor)
+        return str(self._lot_format % (lots / self._lot_divisor))
 
     def levels(self, levels: list[tuple[int, int]]) -> str:
         """A JSON array of {"price","qty"} objects."""

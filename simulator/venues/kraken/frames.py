@@ -17,15 +17,18 @@ CHECKSUM_LEVELS = 10
 HEARTBEAT = '{"channel":"heartbeat"}'
 
 
-@lru_cache(maxsize=64)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+@lru_cache(maxsize=16)
+def _day(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 def iso(time_us: int) -> str:
     """RFC 3339 with microseconds."""
     second, micro = divmod(time_us, 1_000_000)
-    return f"{_second(second)}.{micro:06d}Z"
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    day, hour = divmod(hour, 24)
+    return f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{micro:06d}Z"
 
 
 def checksum_text(side: Side) -> str:
@@ -40,6 +43,7 @@ def checksum(book: Book) -> int:
 
 
 def status(connection_id: int) -> str:
+    """The first message on every socket."""
     return (
         '{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"online","api_version":"v2",'
         f'"connection_id":{connection_id}}}]}}'
@@ -80,5 +84,6 @@ def refused(method: str, *, error: str, symbol: str, identity: str, time_us: int
 
 
 def pong(*, identity: str, time_us: int) -> str:
+    """The answer to a ping; `identity` is the client's req_id as JSON text or empty."""
     tail = f'"req_id":{identity},' if identity else ""
     return f'{{"method":"pong",{tail}"time_in":"{iso(time_us)}","time_out":"{iso(time_us + 40)}"}}'

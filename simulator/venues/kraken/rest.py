@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator.candles import candles, open_time
 from simulator.instruments import Instrument
-from simulator.market import Image, Market
+from simulator.market import Image, Market, Trade
 from simulator.venues.base import Answer
 from simulator.venues.kraken.catalogue import Spelling, asset_key
 
@@ -22,14 +22,17 @@ _MAKER_FEES = [[0, 0.25], [10000, 0.2], [50000, 0.14]]
 
 
 def result(body: Any) -> str:
+    """A successful body; the venue escapes slashes."""
     return json.dumps({"error": [], "result": body}, separators=(",", ":")).replace("/", "\\/")
 
 
 def failed(message: str) -> Answer:
+    """An error, which the venue answers with status 200."""
     return Answer(200, json.dumps({"error": [message]}, separators=(",", ":")))
 
 
 def unknown_pair() -> Answer:
+    """The answer to a pair that is not traded."""
     return failed("EQuery:Unknown asset pair")
 
 
@@ -101,6 +104,13 @@ def instrument_channel(instruments: Iterable[Instrument]) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
+def _trade(spelling: Spelling, fill: Trade) -> str:
+    price = fill.price / 10**spelling.instrument.tick_decimals
+    seconds = f"{fill.time_us // 1_000_000}.{fill.time_us % 1_000_000:06d}"
+    side, kind = "b" if fill.buy else "s", "l" if fill.trade_id % 3 else "m"
+    return f'["{price:.5f}","{spelling.amount(fill.amount)}",{seconds},"{side}","{kind}","",{fill.trade_id}]'
+
+
 def trades(spelling: Spelling, market: Market, params: Mapping[str, str]) -> str:
     """Trades after `since` (nanoseconds), ascending; without it the newest."""
     count = min(int(params.get("count", 1000)), 1000)
@@ -110,11 +120,7 @@ def trades(spelling: Spelling, market: Market, params: Mapping[str, str]) -> str
         rows = [fill for fill in rows if fill.time_us * 1000 > since][:count]
     else:
         rows = rows[-count:]
-    text = ",".join(
-        f'["{fill.price / 10**spelling.instrument.tick_decimals:.5f}","{spelling.amount(fill.amount)}",'
-        f'{fill.time_us // 1_000_000}.{fill.time_us % 1_000_000:06d},"{"b" if fill.buy else "s"}","{"l" if fill.trade_id % 3 else "m"}","",{fill.trade_id}]'
-        for fill in rows
-    )
+    text = ",".join(_trade(spelling, fill) for fill in rows)
     last = rows[-1].time_us * 1000 if rows else int(params.get("since", 0))
     return f'{{"error":[],"result":{{"{spelling.key}":[{text}],"last":"{last}"}}}}'
 

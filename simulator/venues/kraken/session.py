@@ -88,32 +88,33 @@ class KrakenSession(Session):
             if channel != "instrument" and not self._channels.has(str(symbol)):
                 refuse(f"Currency pair not supported {symbol}", str(symbol))
                 continue
-            self._one(method, str(channel), str(symbol), depth=int(depth), snapshot=snapshot, refuse=refuse, identity=identity, now_us=now_us)
+            result: dict[str, Any] = {"channel": channel}
+            if channel == "book":
+                result["depth"] = depth
+            if method == "subscribe":
+                result["snapshot"] = snapshot
+            if channel != "instrument":
+                result["symbol"] = symbol
+            problem = self._conflict(method, str(channel), str(symbol))
+            if problem:
+                refuse(problem, str(symbol))
+                continue
+            text = json.dumps(result, separators=(",", ":"))
+            self.socket.send(frames.acknowledged(method, result=text, identity=identity, time_us=now_us))
+            self._apply(method, str(channel), str(symbol), depth=int(depth), snapshot=snapshot)
 
-    def _one(
-        self, method: str, channel: str, symbol: str, *, depth: int, snapshot: bool, refuse: Any, identity: str, now_us: int
-    ) -> None:
-        result: dict[str, Any] = {"channel": channel}
-        if channel == "book":
-            result["depth"] = depth
+    def _conflict(self, method: str, channel: str, symbol: str) -> str:
+        held = (channel, symbol) in self.subscribed
         if method == "subscribe":
-            result["snapshot"] = snapshot
-        if channel != "instrument":
-            result["symbol"] = symbol
-        held = (channel, symbol)
-        if method == "subscribe" and held in self.subscribed:
-            refuse("Already subscribed", symbol)
-            return
-        if method == "unsubscribe" and held not in self.subscribed:
-            refuse("Subscription Not Found", symbol)
-            return
-        text = json.dumps(result, separators=(",", ":"))
-        self.socket.send(frames.acknowledged(method, result=text, identity=identity, time_us=now_us))
+            return "Already subscribed" if held else ""
+        return "" if held else "Subscription Not Found"
+
+    def _apply(self, method: str, channel: str, symbol: str, *, depth: int, snapshot: bool) -> None:
         if method == "subscribe":
-            self.subscribed[held] = depth
+            self.subscribed[channel, symbol] = depth
             self._channels.subscribe(self.socket, channel=channel, symbol=symbol, depth=depth, snapshot=snapshot)
         else:
-            self._channels.unsubscribe(self.socket, channel=channel, symbol=symbol, depth=self.subscribed.pop(held))
+            self._channels.unsubscribe(self.socket, channel=channel, symbol=symbol, depth=self.subscribed.pop((channel, symbol)))
 
 
 def acknowledgements(text: str, now_us: int) -> list[str]:

@@ -39,9 +39,7 @@ class Window:
     def _side(self, side: Side, changed: dict[int, int], old_edge: int) -> tuple[list[tuple[int, int]], int]:
         new_edge = _edge(side, self.depth)
         sign = side.sign
-        told = [
-            (price, amount) for price, amount in changed.items() if (sign * price <= new_edge if amount else sign * price <= old_edge)
-        ]
+        told = [(price, amount) for price, amount in changed.items() if (sign * price <= new_edge if amount else sign * price <= old_edge)]
         if new_edge > old_edge:
             start = bisect_right(side.keys, old_edge)
             told += [(sign * key, side.amounts[key]) for key in side.keys[start : self.depth] if sign * key not in changed]
