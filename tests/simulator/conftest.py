@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -40,15 +42,64 @@ class Running:
         return await self.control("book", exchange=exchange, market=market, symbol=symbol)
 
 
-async def _next(socket: ClientConnection, wanted: Callable[[Any], bool], *, timeout: float = 8.0) -> Any:
+def client_checksum(bids: dict[Decimal, Decimal], asks: dict[Decimal, Decimal], *, price_decimals: int) -> int:
+    """The documented rule, from decimals, as a client that never saw ticks would do it."""
+
+    def digits(value: Decimal, decimals: int) -> str:
+        return f"{value:.{decimals}f}".replace(".", "").lstrip("0")
+
+    best = [*sorted(asks.items())[:10], *sorted(bids.items(), reverse=True)[:10]]
+    return zlib.crc32("".join(digits(price, price_decimals) + digits(amount, 8) for price, amount in best).encode())
+
+
+class KrakenBook:
+    """A book kept by the documented rules: apply in order, truncate, compare checksums."""
+
+    def __init__(self, depth: int, price_decimals: int) -> None:
+        self.depth, self.price_decimals = depth, price_decimals
+        self.bids: dict[Decimal, Decimal] = {}
+        self.asks: dict[Decimal, Decimal] = {}
+        self.verified = self.failed = 0
+
+    def feed(self, message: Any) -> None:
+        (data,) = message["data"]
+        if message["type"] == "snapshot":
+            self.bids, self.asks = {}, {}
+        for name, best_first in (("bids", True), ("asks", False)):
+            side = getattr(self, name)
+            for level in data[name]:
+                if level["qty"]:
+                    side[level["price"]] = level["qty"]
+                else:
+                    side.pop(level["price"], None)
+            setattr(self, name, dict(sorted(side.items(), reverse=best_first)[: self.depth]))
+        if client_checksum(self.bids, self.asks, price_decimals=self.price_decimals) == data["checksum"]:
+            self.verified += 1
+        else:
+            self.failed += 1
+
+
+async def _next(socket: ClientConnection, wanted: Callable[[Any], bool], *, seconds: float = 8.0) -> Any:
     """The next JSON message that is wanted."""
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(seconds):
         while True:
             message = await socket.recv()
             if isinstance(message, str):
                 decoded = json.loads(message)
                 if wanted(decoded):
                     return decoded
+
+
+async def _drain(socket: ClientConnection, received: list[Any]) -> None:
+    """Collect messages until the connection is closed, which raises."""
+    async with asyncio.timeout(30):
+        while True:
+            received.append(await socket.recv())
+
+
+@pytest.fixture
+def drain() -> Callable[..., Any]:
+    return _drain
 
 
 @pytest.fixture
@@ -77,6 +128,12 @@ def dial() -> Callable[..., Any]:
     """A WebSocket client that takes messages of any size."""
 
     def open_socket(url: str) -> Any:
-        return connect(url, max_size=None, compression=None)
+        # Without a queue limit a client that reads no more can still finish the closing handshake.
+        return connect(url, max_size=None, max_queue=None, compression=None)
 
     return open_socket
+
+
+@pytest.fixture
+def kraken_book() -> type[KrakenBook]:
+    return KrakenBook

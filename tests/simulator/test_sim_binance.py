@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from typing import Any
@@ -41,7 +42,7 @@ def test_spot_snapshot_bridges_and_frames_chain(simulate: Any, dial: Any) -> Non
             while frames[-1]["u"] <= snapshot["lastUpdateId"] + 50 or len(frames) < 15:
                 frames.append(json.loads(await socket.recv())["data"])
 
-        assert all(later["U"] == earlier["u"] + 1 for earlier, later in zip(frames, frames[1:], strict=False))
+        assert all(later["U"] == earlier["u"] + 1 for earlier, later in itertools.pairwise(frames))
         assert frames[0]["U"] <= snapshot["lastUpdateId"]
         kept = [frame for frame in frames if frame["u"] > snapshot["lastUpdateId"]]
         assert kept[0]["U"] <= snapshot["lastUpdateId"] + 1 <= kept[0]["u"]
@@ -61,7 +62,7 @@ def test_usdm_frames_chain_by_pu_and_skip_numbers(simulate: Any, dial: Any) -> N
             while len(frames) < 15:
                 frames.append(json.loads(await socket.recv()))
 
-        pairs = list(zip(frames, frames[1:], strict=False))
+        pairs = list(itertools.pairwise(frames))
         assert all(later["pu"] == earlier["u"] for earlier, later in pairs)
         assert any(later["U"] > earlier["u"] + 1 for earlier, later in pairs)
         kept = [frame for frame in frames if frame["u"] >= snapshot["lastUpdateId"]]
@@ -171,19 +172,17 @@ def test_unsubscribe_silences_and_bad_commands_are_answered(simulate: Any, dial:
 
 
 @pytest.mark.parametrize(("key", "path", "allowed"), [("spot_ws", "/ws", 5), ("usdm_ws", "/market/ws", 10)])
-def test_too_many_commands_a_second_close_the_socket(simulate: Any, dial: Any, key: str, path: str, allowed: int) -> None:
+def test_too_many_commands_a_second_close_the_socket(simulate: Any, dial: Any, drain: Any, key: str, path: str, allowed: int) -> None:
     async def run() -> None:
         async with simulate() as sim, dial(sim.url("binance", key, path)) as socket:
             for number in range(allowed + 1):
                 await socket.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
-            answers = 0
+            answers: list[str] = []
             with pytest.raises(ConnectionClosedError) as closed:
-                while True:
-                    await socket.recv()
-                    answers += 1
+                await drain(socket, answers)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
-            assert answers == allowed
+            assert len(answers) == allowed
 
     asyncio.run(run())
 
@@ -205,7 +204,7 @@ def test_aggregates_cover_the_raw_trades(simulate: Any, dial: Any) -> None:
                         merged.append(data)
 
         assert [item["a"] for item in merged] == list(range(merged[0]["a"], merged[0]["a"] + len(merged)))
-        assert all(later["f"] == earlier["l"] + 1 for earlier, later in zip(merged, merged[1:], strict=False))
+        assert all(later["f"] == earlier["l"] + 1 for earlier, later in itertools.pairwise(merged))
         assert any(item["l"] > item["f"] for item in merged)
         for item in merged:
             fills = [raw[identity] for identity in range(item["f"], item["l"] + 1)]
@@ -301,9 +300,9 @@ def test_klines_join_each_other_and_end_with_the_running_candle(simulate: Any) -
             spans = (await sim.get(sim.url("binance", "usdm_rest", "/fapi/v1/klines?symbol=BTCUSDT&interval=1w&limit=3"))).json()
             held = await sim.book("binance", "spot", "BTC/USDT")
 
-        assert [later[0] - earlier[0] for earlier, later in zip(rows, rows[1:], strict=False)] == [60_000] * 119
+        assert [later[0] - earlier[0] for earlier, later in itertools.pairwise(rows)] == [60_000] * 119
         assert all(float(row[3]) <= min(float(row[1]), float(row[4])) <= max(float(row[1]), float(row[4])) <= float(row[2]) for row in rows)
-        assert all(float(earlier[4]) == pytest.approx(float(later[1]), rel=1e-6) for earlier, later in zip(rows, rows[1:], strict=False))
+        assert all(float(earlier[4]) == pytest.approx(float(later[1]), rel=1e-6) for earlier, later in itertools.pairwise(rows))
         assert float(rows[-1][4]) == pytest.approx(held["bids"][0][0], rel=1e-3)
         # Weeks open on Monday; the epoch was a Thursday.
         assert all((row[0] // 86_400_000 + 3) % 7 == 0 for row in spans)
@@ -326,14 +325,11 @@ def test_big_bodies_arrive_whole_over_many_connections(simulate: Any) -> None:
 def test_the_server_pings_as_the_venue_does(simulate: Any, dial: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from simulator.venues.binance.session import BinanceSession
 
-    def brisk(self: BinanceSession, now_us: int) -> None:
-        self.ping_every_s = 0.05
-
     original = BinanceSession.__init__
 
     def faster(self: BinanceSession, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        brisk(self, 0)
+        self.ping_every_s = 0.05
 
     monkeypatch.setattr(BinanceSession, "__init__", faster)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from decimal import Decimal
 from typing import Any
 
@@ -21,43 +20,6 @@ START = 1_763_700_000_000_000
 # The venue's documented example: ten asks, ten bids, 3310070434.
 ASKS = "45285.2 0.00100000, 45286.4 1.54571953, 45286.6 1.54571109, 45289.6 1.54560911, 45290.2 0.15890660, 45291.8 1.54553491, 45294.7 0.04454749, 45296.1 0.35380000, 45297.5 0.09945542, 45299.5 0.18772827"
 BIDS = "45283.5 0.10000000, 45283.4 1.54582015, 45282.1 0.10000000, 45281.0 0.10000000, 45280.3 1.54592586, 45279.0 0.07990000, 45277.6 0.03310103, 45277.5 0.30000000, 45277.3 1.54602737, 45276.6 0.15445238"
-
-
-def client_checksum(bids: dict[Decimal, Decimal], asks: dict[Decimal, Decimal], *, price_decimals: int) -> int:
-    """The documented rule, from decimals, as a client that never saw ticks would do it."""
-
-    def digits(value: Decimal, decimals: int) -> str:
-        return f"{value:.{decimals}f}".replace(".", "").lstrip("0")
-
-    best = [*sorted(asks.items())[:10], *sorted(bids.items(), reverse=True)[:10]]
-    return zlib.crc32("".join(digits(price, price_decimals) + digits(amount, 8) for price, amount in best).encode())
-
-
-class Client:
-    """A book kept by the documented rules: apply in order, truncate, compare checksums."""
-
-    def __init__(self, depth: int, price_decimals: int) -> None:
-        self.depth, self.price_decimals = depth, price_decimals
-        self.bids: dict[Decimal, Decimal] = {}
-        self.asks: dict[Decimal, Decimal] = {}
-        self.verified = self.failed = 0
-
-    def feed(self, message: Any) -> None:
-        (data,) = message["data"]
-        if message["type"] == "snapshot":
-            self.bids, self.asks = {}, {}
-        for name, best_first in (("bids", True), ("asks", False)):
-            side = getattr(self, name)
-            for level in data[name]:
-                if level["qty"]:
-                    side[level["price"]] = level["qty"]
-                else:
-                    side.pop(level["price"], None)
-            setattr(self, name, dict(sorted(side.items(), reverse=best_first)[: self.depth]))
-        if client_checksum(self.bids, self.asks, price_decimals=self.price_decimals) == data["checksum"]:
-            self.verified += 1
-        else:
-            self.failed += 1
 
 
 def decode(text: Any) -> Any:
@@ -103,11 +65,11 @@ def test_a_client_that_truncates_always_holds_the_top_of_the_book(instrument: An
 
 
 @pytest.mark.parametrize("depth", [10, 25, 100, 500, 1000])
-def test_every_checksum_verifies_at_every_depth(simulate: Any, dial: Any, depth: int) -> None:
+def test_every_checksum_verifies_at_every_depth(simulate: Any, dial: Any, kraken_book: Any, depth: int) -> None:
     async def run() -> None:
         async with simulate("--rate", "2000", "--exchanges", "kraken") as sim, dial(sim.url("kraken", "spot_ws")) as socket:
             await socket.send(json.dumps({"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": depth}}))
-            client = Client(depth, 1)
+            client = kraken_book(depth, 1)
             async with asyncio.timeout(15):
                 while client.verified + client.failed < 120:
                     message = decode(await socket.recv())
