@@ -14,6 +14,9 @@ from typing import Final, Protocol, TypeAlias
 Level: TypeAlias = tuple[float, float]
 Levels: TypeAlias = Sequence[Level]
 
+Columns: TypeAlias = tuple[list[float], list[float]]
+"""Prices and amounts of one side, best first."""
+
 SETTLE_AFTER: Final = 2048
 """Levels taken until zero amounts are thrown out and prices sorted, at the latest."""
 
@@ -43,12 +46,15 @@ class Side:
         if self._pending > SETTLE_AFTER:
             self._rebuild()
 
+    def columns(self, count: int) -> Columns:
+        """Prices and amounts of the best `count` levels, best first."""
+        self._settle()
+        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
+        return prices, list(map(self._amounts.__getitem__, prices))
+
     def top(self, count: int) -> list[Level]:
         """The best `count` levels, best first."""
-        self._settle()
-        amounts = self._amounts
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
-        return [(price, amounts[price]) for price in prices]
+        return list(zip(*self.columns(count), strict=True))
 
     def levels(self) -> list[Level]:
         """All levels, best first."""
@@ -97,6 +103,7 @@ class AnyBook(Protocol):
     """What a feed asks of a book, however it is kept."""
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]: ...
+    def columns(self, count: int) -> tuple[Columns, Columns]: ...
     def levels(self) -> tuple[list[Level], list[Level]]: ...
 
 
@@ -118,6 +125,10 @@ class Book:
         """Take one update."""
         self.bids.apply(bids)
         self.asks.apply(asks)
+
+    def columns(self, count: int) -> tuple[Columns, Columns]:
+        """Prices and amounts of the best `count` levels of bids and asks, best first."""
+        return self.bids.columns(count), self.asks.columns(count)
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
         """The best `count` levels of both sides, best first."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from collectors.books import AnyBook, Level, Levels
+from collectors.books import AnyBook, Columns, Levels
 from collectors.continuity import Gap, GapKind
 from collectors.errors import FrameError
 from collectors.rows import RowWriter
@@ -189,7 +189,7 @@ class BookFeed:
         self._owners = writer.continuity.books
         self._dirty = False
         self._sampled: int | None = None
-        self._last_top: tuple[list[Level], list[Level]] | None = None
+        self._last_top: tuple[Columns, Columns] | None = None
         self._crossed_since: int | None = None
 
     @property
@@ -255,13 +255,13 @@ class BookFeed:
             return
         self._sampled = now
         self._dirty = False
-        top = self.book.top(SAMPLE_DEPTH)
+        top = self.book.columns(SAMPLE_DEPTH)
         if top == self._last_top:
             return
         self._last_top = top
         bids, asks = top
-        self.writer.book_snapshot(self.symbol, self.timestamp, local=now, sequence=self.sequence, bids=bids, asks=asks)
-        crossed = bool(bids and asks and bids[0][0] >= asks[0][0])
+        self.writer.book_snapshot((self.key, self.timestamp, now, self.writer.next_ordinal(), self.sequence, bids, asks))
+        crossed = bool(bids[0] and asks[0] and bids[0][0] >= asks[0][0])
         self._crossed_since = (self._crossed_since or now) if crossed else None
 
     def crossed(self, now: int) -> bool:

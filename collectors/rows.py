@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collectors.books import Columns, Levels
 from collectors.continuity import Continuity
 from lake.registry import DATASETS, LANDED, TIMESTAMP
-
-Levels: TypeAlias = Sequence[tuple[float, float]]
-"""Price levels of one side as (price, amount now resting there, base units)."""
 
 TradeRow: TypeAlias = tuple[int, int, int, int, int | str, bool, float, float, int, bool, bool]
 """(key, timestamp us, local_timestamp us, ordinal, trade id, taker sold, price, amount, fill count, from REST, clock suspect)."""
@@ -27,11 +25,14 @@ TradeRow: TypeAlias = tuple[int, int, int, int, int | str, bool, float, float, i
 DeltaFrame: TypeAlias = tuple[int, int | None, int, int | None, bool, Levels, Levels]
 """(key, timestamp us, local_timestamp us, sequence, is snapshot, bids, asks): one book frame, expanded into rows by `drain`."""
 
+SnapshotRow: TypeAlias = tuple[int, int | None, int, int, int | None, Columns, Columns]
+"""(key, timestamp us, local_timestamp us, ordinal, sequence, bids, asks), each side as (prices, amounts), best first."""
+
 _SCHEMAS: Final = {name: DATASETS[name].schema for name in LANDED}
 _TAKER_SIDES: Final = pa.array(["buy", "sell"])
 _BOOK_SIDES: Final = pa.array(["bid", "ask"])
 _SOURCES: Final = pa.array(["stream", "rest"])
-_TUPLED: Final = ("book_snapshots", "liquidations", "derivatives", "gaps", "dead_letters")
+_TUPLED: Final = ("liquidations", "derivatives", "gaps", "dead_letters")
 
 
 @dataclass(slots=True)
@@ -67,6 +68,10 @@ class RowWriter:
         """The number that stands for (exchange, symbol) in row tuples."""
         return self._buffer.key(self.exchange, symbol)
 
+    def next_ordinal(self) -> int:
+        """Counts the arrival of rows that carry no number of their venue."""
+        return self._buffer.next_ordinal()
+
     def trade(self, row: TradeRow) -> None:
         self._trades.append(row)
         self.trades.landed += 1
@@ -76,10 +81,10 @@ class RowWriter:
         self._deltas.append(frame)
         self.deltas.landed += len(frame[5]) + len(frame[6])
 
-    def book_snapshot(self, symbol: str, timestamp: int | None, *, local: int, sequence: int | None, bids: Levels, asks: Levels) -> None:
-        """Land the top of a book, best level first on both sides."""
-        sides = ([p for p, _ in bids], [a for _, a in bids], [p for p, _ in asks], [a for _, a in asks])
-        self._land("book_snapshots", (self.exchange, symbol, timestamp, local, self._buffer.next_ordinal(), sequence, *sides))
+    def book_snapshot(self, row: SnapshotRow) -> None:
+        """Land the top of a book."""
+        self._buffer.snapshots.append(row)
+        self.counts["book_snapshots"].landed += 1
 
     def liquidation(
         self,
@@ -144,6 +149,7 @@ class EventBuffer:
     def __init__(self) -> None:
         self.trades: list[TradeRow] = []
         self.deltas: list[DeltaFrame] = []
+        self.snapshots: list[SnapshotRow] = []
         self.rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in _TUPLED}
         self.writers: dict[tuple[str, str], RowWriter] = {}
         self._continuities: dict[str, Continuity] = {}
@@ -183,7 +189,7 @@ class EventBuffer:
     @property
     def pending(self) -> bool:
         """True while there is something to drain."""
-        return bool(self.trades or self.deltas or any(self.rows.values()))
+        return bool(self.trades or self.deltas or self.snapshots or any(self.rows.values()))
 
     def drain(self) -> dict[str, pa.RecordBatch]:
         """All rows since the last drain, in registry schema and arrival order, one batch for each dataset that has any."""
@@ -194,6 +200,9 @@ class EventBuffer:
         if self.deltas:
             batches["book_deltas"] = self._delta_batch(self.deltas)
             self.deltas.clear()
+        if self.snapshots:
+            batches["book_snapshots"] = self._snapshot_batch(self.snapshots)
+            self.snapshots.clear()
         for name, rows in self.rows.items():
             if rows:
                 schema = _SCHEMAS[name]
@@ -252,6 +261,31 @@ class EventBuffer:
             pa.array(np.repeat(np.array(snapshots, np.bool_), counts)),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=_SCHEMAS["book_deltas"])
+
+    def _snapshot_batch(self, rows: list[SnapshotRow]) -> pa.RecordBatch:
+        keys, times, locals_, ordinals, sequences, bids, asks = zip(*rows, strict=True)
+        exchange, symbol = self._named(np.array(keys, np.int64))
+        columns = [
+            exchange,
+            symbol,
+            pa.array(times, TIMESTAMP),
+            pa.array(locals_, TIMESTAMP),
+            pa.array(ordinals, pa.int64()),
+            pa.array(sequences, pa.int64()),
+            *_listed(bids),
+            *_listed(asks),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=_SCHEMAS["book_snapshots"])
+
+
+def _listed(sides: Sequence[Columns]) -> tuple[pa.Array, pa.Array]:
+    """Prices and amounts of each side as lists."""
+    prices, amounts = zip(*sides, strict=True)
+    offsets = np.zeros(len(sides) + 1, np.int32)
+    np.cumsum(list(map(len, prices)), out=offsets[1:])
+    total = int(offsets[-1])
+    flat = (pa.array(np.fromiter(chain.from_iterable(column), np.float64, count=total)) for column in (prices, amounts))
+    return tuple(pa.ListArray.from_arrays(pa.array(offsets), values) for values in flat)
 
 
 def _repeated(values: Sequence[int | None], counts: npt.NDArray[np.int64]) -> pa.Array:

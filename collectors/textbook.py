@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from collectors.books import Level
+from collectors.books import Columns, Level
 
 TextLevel: TypeAlias = tuple[float, float, bytes]
 """(price, amount, digits as the checksum wants them)."""
@@ -74,21 +74,21 @@ class TextSide:
         """Replace the digits of levels that are there."""
         self._levels.update({price: level for price, level in spell.items() if price in self._levels})
 
-    def text_levels(self, count: int) -> list[TextLevel]:
-        """The best `count` levels, best first."""
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
-        levels = self._levels
-        return [levels[price] for price in prices]
-
     def text(self, count: int) -> bytes:
         """Digits of the best `count` levels in one string, best first."""
         prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
         levels = self._levels
         return b"".join([levels[price][2] for price in prices])
 
+    def columns(self, count: int) -> Columns:
+        """Prices and amounts of the best `count` levels, best first."""
+        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
+        levels = self._levels
+        return prices, [levels[price][1] for price in prices]
+
     def top(self, count: int) -> list[Level]:
         """The best `count` levels, best first."""
-        return [(price, amount) for price, amount, _ in self.text_levels(count)]
+        return list(zip(*self.columns(count), strict=True))
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -116,6 +116,10 @@ class TextBook:
     def resize(self, depth: int) -> None:
         """Keep another number of levels from now on."""
         self.bids.depth = self.asks.depth = depth
+
+    def columns(self, count: int) -> tuple[Columns, Columns]:
+        """Prices and amounts of the best `count` levels of bids and asks, best first."""
+        return self.bids.columns(count), self.asks.columns(count)
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
         """The best `count` levels of both sides, best first."""

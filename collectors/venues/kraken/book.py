@@ -17,7 +17,7 @@ from collectors.errors import FrameError
 from collectors.feeds import BookFeed
 from collectors.textbook import TextBook, TextLevel, decimals_of, digits
 from collectors.venue import Checksums
-from collectors.venues.kraken.messages import EXCHANGE
+from collectors.venues.kraken.messages import EXCHANGE, BookLevel
 
 CHECKED_LEVELS: Final = 10
 DEPTHS: Final = (10, 25, 100, 500, 1000)
@@ -25,9 +25,6 @@ MAX_MISMATCHES: Final = 3
 UNCHECKED_REFRESH: Final = 600_000_000
 RENEW_PATIENCE: Final = 15_000_000
 """A new snapshot that has not come after this long is asked for again."""
-
-Spelled = tuple[bytes, bytes]
-"""(price, amount) as the wire spells them."""
 
 
 class CheckedBook:
@@ -52,7 +49,7 @@ class CheckedBook:
         self._derived = False
 
     def snapshot(
-        self, bids: list[Spelled], asks: list[Spelled], *, checksum: int | None, timestamp: int | None, received: int | None
+        self, bids: list[BookLevel], asks: list[BookLevel], *, checksum: int | None, timestamp: int | None, received: int | None
     ) -> None:
         """Take a full book."""
         if self._decimals is None or self._derived:
@@ -72,7 +69,7 @@ class CheckedBook:
         self.feed.opened(timestamp=timestamp, received=received, sequence=None)
 
     def update(
-        self, bids: list[Spelled], asks: list[Spelled], *, checksum: int | None, timestamp: int | None, received: int | None
+        self, bids: list[BookLevel], asks: list[BookLevel], *, checksum: int | None, timestamp: int | None, received: int | None
     ) -> None:
         """Take what changed."""
         if not self.feed.live:
@@ -126,27 +123,27 @@ class CheckedBook:
             self._checksums.failed += 1
         return False
 
-    def _levels(self, spelled: list[Spelled]) -> list[TextLevel]:
+    def _levels(self, spelled: list[BookLevel]) -> list[TextLevel]:
         """Levels with their digits; raises `FrameError` when one holds no number."""
         if self._decimals is None:
             self._derive(spelled, [])
         assert self._decimals is not None
         price_decimals, amount_decimals = self._decimals
+        price_point, amount_point = price_decimals + 1, amount_decimals + 1
         levels: list[TextLevel] = []
-        for price, amount in spelled:
-            dot = price.find(b".")
-            if (len(price) - dot - 1 if dot >= 0 else 0) > price_decimals or decimals_of(amount) > amount_decimals:
+        for level in spelled:
+            price, amount = bytes(level.price), bytes(level.qty)
+            whole, part = price.replace(b".", b"", 1), amount.replace(b".", b"", 1)
+            usual = len(price) - price.find(b".") == price_point and len(amount) - amount.find(b".") == amount_point
+            if usual and whole.isdigit() and part.isdigit():
+                levels.append((float(price), float(amount), whole.lstrip(b"0") + part.lstrip(b"0")))
+            elif _decimals(price) > price_decimals or _decimals(amount) > amount_decimals:
                 return self._finer(spelled)
-            try:
-                level = (float(price), float(amount), digits(price, price_decimals) + digits(amount, amount_decimals))
-            except ValueError as error:
-                raise FrameError(EXCHANGE, f"book level {price!r} {amount!r} holds no number") from error
-            if not (isfinite(level[0]) and isfinite(level[1])):
-                raise FrameError(EXCHANGE, f"book level {price!r} {amount!r} is not finite")
-            levels.append(level)
+            else:
+                levels.append(_level(price, amount, price_decimals=price_decimals, amount_decimals=amount_decimals))
         return levels
 
-    def _finer(self, spelled: list[Spelled]) -> list[TextLevel]:
+    def _finer(self, spelled: list[BookLevel]) -> list[TextLevel]:
         """The wire spells more decimals than were known: respell the book with them."""
         self._derive(spelled, [], at_least=self._decimals or (0, 0))
         assert self._decimals is not None
@@ -161,15 +158,30 @@ class CheckedBook:
             f"{amount:.{self._decimals[1]}f}".encode(), self._decimals[1]
         )
 
-    def _derive(self, bids: Iterable[Spelled], asks: Iterable[Spelled], *, at_least: tuple[int, int] = (0, 0)) -> None:
+    def _derive(self, bids: Iterable[BookLevel], asks: Iterable[BookLevel], *, at_least: tuple[int, int] = (0, 0)) -> None:
         """Precision off the spelling, where no instrument record tells it."""
         levels = [*bids, *asks]
-        prices = max((_decimals(price) for price, _ in levels), default=0)
-        amounts = max((_decimals(amount) for _, amount in levels), default=0)
+        prices = max((_decimals(bytes(level.price)) for level in levels), default=0)
+        amounts = max((_decimals(bytes(level.qty)) for level in levels), default=0)
         self._decimals = (max(prices, at_least[0]), max(amounts, at_least[1]))
         self._derived = True
 
 
+def _level(price: bytes, amount: bytes, *, price_decimals: int, amount_decimals: int) -> TextLevel:
+    """A level whose spelling is not the usual one: fewer decimals, an exponent, or no number at all."""
+    try:
+        level = (float(price), float(amount), digits(price, price_decimals) + digits(amount, amount_decimals))
+    except ValueError as error:
+        raise FrameError(EXCHANGE, f"book level {price!r} {amount!r} holds no number") from error
+    if not (isfinite(level[0]) and isfinite(level[1])):
+        raise FrameError(EXCHANGE, f"book level {price!r} {amount!r} is not finite")
+    return level
+
+
 def _decimals(text: bytes) -> int:
+    """Decimals a number has, written with an exponent or without."""
     mantissa, _, exponent = text.lower().partition(b"e")
-    return max(0, decimals_of(mantissa) - int(exponent or 0))
+    try:
+        return max(0, decimals_of(mantissa) - int(exponent or 0))
+    except ValueError as error:
+        raise FrameError(EXCHANGE, f"{text!r} is no number") from error

@@ -18,7 +18,7 @@ from collectors.session import BaseSession
 from collectors.textbook import TextBook
 from collectors.venue import Checksums, Outcome
 from collectors.venues.kraken import messages as wire
-from collectors.venues.kraken.book import DEPTHS, CheckedBook, Spelled
+from collectors.venues.kraken.book import DEPTHS, CheckedBook
 from collectors.venues.kraken.instruments import unified
 from collectors.venues.kraken.messages import EXCHANGE
 
@@ -119,11 +119,9 @@ class SpotSession(BaseSession):
             time = None if data.timestamp is None else wire.time_us(data.timestamp)
             if time is not None and time < GENESIS:
                 raise FrameError(EXCHANGE, f"time {data.timestamp} lies before 2009, expected a time of these markets")
-            bids: list[Spelled] = [(bytes(level.price), bytes(level.qty)) for level in data.bids]
-            asks: list[Spelled] = [(bytes(level.price), bytes(level.qty)) for level in data.asks]
             book = self.checked_books.get(data.symbol) or self.checked_book(data.symbol)
             take = book.snapshot if message.type == "snapshot" else book.update
-            take(bids, asks, checksum=data.checksum, timestamp=time, received=received)
+            take(data.bids, data.asks, checksum=data.checksum, timestamp=time, received=received)
         return Outcome.DECODED
 
     def _trades(self, frame: bytes, received: int | None) -> Outcome:
