@@ -110,6 +110,11 @@ class Supervisor:
                 child.process.wait()
 
     @property
+    def stopping(self) -> bool:
+        """True once someone asked to stop."""
+        return self._stopping
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids of the programs that run, by name."""
         return {

@@ -5,7 +5,9 @@ Put here: the run and its summary. Keep out: what an hour needs (`assets`) and r
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Final
 
 import dagster as dg
 
@@ -18,6 +20,9 @@ from orchestration.definitions import build
 from orchestration.errors import BackfillError
 from orchestration.jobs import HOURS
 from orchestration.settings import OrchestrationSettings
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+"""A range is thousands of events: they stand in the instance, the terminal hears of what went wrong."""
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -86,10 +91,12 @@ def materialize_range(
     selected = _selected(names)
     _check_range(first, last, settings)
     job = build(settings, lake).resolve_job_def(HOURS)
-    with instance or dg.DagsterInstance.ephemeral() as used:
+    # An instance handed to us stays open: its owner closes it.
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
         result = job.execute_in_process(
             instance=used,
             asset_selection=[dg.AssetKey(name) for name in selected],
+            run_config=_QUIET,
             tags={RANGE_START: partition_key(first), RANGE_END: partition_key(last)},
             raise_on_error=False,
         )

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 
 from assets.hours import partition_key
+from assets.landed import landed_key
 from lake.files import now_us
 from lake.paths import Hour
 from lake.registry import DATASETS
@@ -25,38 +26,64 @@ from orchestration.settings import OrchestrationSettings
 _POLL_SECONDS: Final = 0.5
 
 
-def wait_for_first_tick(instance: dg.DagsterInstance, *, since: float, timeout: float) -> bool:
-    """Wait until the automation sensor has finished a tick that began after `since` (seconds since 1970); False after `timeout` seconds."""
+def wait_for_first_tick(instance: dg.DagsterInstance, *, since: float, timeout: float) -> float | None:
+    """Wait for a tick of the automation sensor that began after `since`; when it ended, or None after `timeout` seconds.
+
+    Instants are seconds since 1970.
+    """
     ends = time.monotonic() + timeout
-    while not _ticked(instance, since=since):
+    while (ticked := _first_tick(instance, since=since)) is None:
         if time.monotonic() >= ends:
-            return False
+            return None
         time.sleep(_POLL_SECONDS)
-    return True
+    return ticked
 
 
-def _ticked(instance: dg.DagsterInstance, *, since: float) -> bool:
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        if state.instigator_name == AUTOMATION:
-            ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since, limit=5)
-            if any(tick.is_completed and not tick.is_failure for tick in ticks):
-                return True
-    return False
+def _first_tick(instance: dg.DagsterInstance, *, since: float) -> float | None:
+    """When the first successful tick of the automation sensor after `since` ended."""
+    ended = [
+        tick.end_timestamp
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        if state.instigator_name == AUTOMATION
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
+        if tick.end_timestamp is not None and not tick.is_failure
+    ]
+    return min(ended, default=None)
 
 
 def report_unmaterialised(
-    instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings | None = None
+    instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings | None = None, *, ticked: float | None = None
 ) -> list[tuple[str, Hour]]:
-    """Report the closed hours of which an asset is missing, or a part not compacted; returns the datasets and hours reported."""
+    """Report the closed hours of which an asset is missing, or a part not compacted; returns the datasets and hours reported.
+
+    `ticked` is when the first tick ended (see `wait_for_first_tick`): what was reported since then is left alone, as the next sees it.
+    """
     settings = settings or OrchestrationSettings()
     now, start, grace = now_us(), Hour.at(settings.start_hour), hour_grace(settings, lake)
     everything, _ = arrivals(lake.house, Cursor(), now=now, grace=grace, start=start, limit=_ALL)
     missing = _missing(instance, {arrival.hour for arrival in everything})
     loose = set(uncompacted(lake.house, now=now, until=Hour.of(now - grace), start=start))
-    again = [arrival for arrival in everything if arrival.hour in missing or (arrival.dataset, arrival.hour) in loose]
+    wanted = [arrival for arrival in everything if arrival.hour in missing or (arrival.dataset, arrival.hour) in loose]
+    seen = {name: _reported_since(instance, name, ticked) for name in {arrival.dataset for arrival in wanted}}
+    again = [arrival for arrival in wanted if partition_key(arrival.hour) not in seen[arrival.dataset]]
     for arrival in again:
         instance.report_runless_asset_event(reported(arrival))
     return [(arrival.dataset, arrival.hour) for arrival in again]
+
+
+def _reported_since(instance: dg.DagsterInstance, name: str, since: float | None) -> set[str]:
+    """Partition keys of `landed/<name>` reported after an instant; none where there is no instant."""
+    if since is None:
+        return set()
+    records = dg.AssetRecordsFilter(asset_key=landed_key(name), after_timestamp=since)
+    found: set[str] = set()
+    cursor = None
+    while True:
+        page = instance.fetch_materializations(records, limit=1000, cursor=cursor)
+        found |= {record.partition_key for record in page.records if record.partition_key}
+        if not page.has_more:
+            return found
+        cursor = page.cursor
 
 
 _ALL: Final = 40_000
