@@ -1,0 +1,97 @@
+"""The whole house: collectors, Dagster's pages and its daemon on one home, started and stopped together.
+
+Put here: the order in which `tickhouse up` does things, and what it says. Keep out: supervision (`orchestration.processes`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import typer
+
+from collectors.config import load
+from collectors.registry import VENUES
+from lake.catalog import publish
+from lake.layout import ensure
+from lake.settings import LakeSettings
+from orchestration.errors import OrchestrationError
+from orchestration.instance import open_instance, prepare
+from orchestration.processes import Supervisor, collector_program, dagster_programs, free_port, stopping_on_signals
+from orchestration.settings import OrchestrationSettings
+from orchestration.unmaterialised import report_unmaterialised, wait_for_first_tick
+
+_FIRST_TICK_SECONDS: Final = 120.0
+_PAGES_SECONDS: Final = 90.0
+
+
+def run_house(
+    lake: LakeSettings,
+    config: Path,
+    *,
+    port: int,
+    ready: Callable[[str, dg.DagsterInstance], None] | None = None,
+) -> int:
+    """Run collectors and Dagster until Ctrl-C or SIGTERM; 0 when they were stopped by that, 1 when a program died.
+
+    `ready` is called once with the address of the Dagster pages and the instance, as soon as the pages answer. A wrong config is
+    refused before anything starts.
+    """
+    settings = OrchestrationSettings()
+    load(config, VENUES)
+    ensure(lake.house)
+    publish(lake.house)
+    host = settings.webserver_host
+    port = free_port(host, port)
+    prepare(lake, settings)
+    url = f"http://{host}:{port}"
+    supervisor = Supervisor(
+        programs=(collector_program(lake, config), *dagster_programs(lake, host=host, port=port)),
+        logs=lake.house.root / "logs",
+        say=typer.echo,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+    begun = time.time()
+    with open_instance(lake, settings) as instance, stopping_on_signals(supervisor):
+        try:
+            supervisor.start()
+            typer.echo(f"Starting collectors and Dagster; their logs are in {supervisor.logs}")
+            supervisor.watch(until=lambda: _answers(url) or time.time() - begun > _PAGES_SECONDS)
+            if not supervisor.stopping:
+                typer.echo(f"Dagster UI: {url}")
+                if ready is not None:
+                    ready(url, instance)
+                catching_up = threading.Thread(target=_catch_up, args=(instance, lake, settings, begun), daemon=True)
+                catching_up.start()
+            supervisor.watch()
+        except OrchestrationError as error:
+            typer.echo(f"{error}; the rest is stopped", err=True)
+            return 1
+        finally:
+            supervisor.stop()
+            typer.echo("Stopped.")
+    return 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=2):  # noqa: S310 - our own server on this machine
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _catch_up(instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings, since: float) -> None:
+    """Report what landed before automation began to watch: its first evaluation remembers only."""
+    if not wait_for_first_tick(instance, since=since, timeout=_FIRST_TICK_SECONDS):
+        typer.echo(f"Dagster's automation did not tick within {_FIRST_TICK_SECONDS:g} s: see its log", err=True)
+        return
+    again = report_unmaterialised(instance, lake, settings)
+    if again:
+        typer.echo(f"Reported {len(again)} landed hours that were not materialised yet.")
