@@ -211,7 +211,7 @@ def test_a_restart_writes_what_it_missed_and_lands_nothing_twice(processes, tmp_
     gaps = second.sql("select * from gaps where channel = 'trades' and exchange = 'binance' and healed_at is not null")
     assert gaps
     assert all(abs((gap["from_time"] - stopped).total_seconds()) < 3 for gap in gaps)
-    trades, delivered = published(simulated)
+    _, delivered = published(simulated)
     keys = [(row["exchange"], row["symbol"], row["trade_id"]) for row in landed(second)]
     assert len(keys) == len(set(keys))
     assert delivered <= set(keys)
