@@ -3,9 +3,9 @@
     python -m benchmarks.readers --rolls 50 --compactions 20
 
 Three readers loop over `select count(*), count(distinct trade_id) from trades`: one is nothing but DuckDB and opens `lake.duckdb` anew
-for each query, one is nothing but DuckDB and keeps it open, one asks through `lake.query` and so sees the log too. Every answer is
-held against what had to be visible when it was asked and what could be when it was given. Prints one JSON object; exit code 1 if
-anything was wrong.
+for each query, one is nothing but DuckDB and keeps it open until it is replaced, one asks through `lake.query` and so sees the log
+too. Every answer is held against what had to be visible when it was asked and what could be when it was given. Prints one JSON
+object; exit code 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.catalog import publish
+from lake.catalog import condemn, publish
 from lake.cleanup import remove_superseded
 from lake.compact import compact_day, compact_hour
 from lake.landing import Landing
@@ -41,9 +41,13 @@ BARE = """
 import json, sys, time, duckdb
 catalog, progress, stop, held = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] == 'held'
 from pathlib import Path
-connection = duckdb.connect(catalog, read_only=True) if held else None
+connection, opened = None, 0
 while True:
     last = Path(stop).exists()
+    if held and opened != (now := Path(catalog).stat().st_ino):
+        if connection:
+            connection.close()  # while it is open, the process would get the same database again
+        connection, opened = duckdb.connect(catalog, read_only=True), now
     state = json.loads(Path(progress).read_text())
     asked = time.time_ns() // 1000
     reader = connection or duckdb.connect(catalog, read_only=True)
@@ -151,8 +155,7 @@ def write(home: Home, progress: Progress, options: argparse.Namespace) -> dict[s
                 pending.append(compactor.submit(compact, len(pending)))
             if rolls % 10 == 0:
                 publish(home)
-                if options.grace:
-                    removed += len(remove_superseded(home, grace=options.grace).files)
+                removed += clean(home, options)
             written = sum(each.result() for each in pending if each.done())
             time.sleep(options.pause)
         written = sum(each.result() for each in pending)
@@ -160,6 +163,17 @@ def write(home: Home, progress: Progress, options: argparse.Namespace) -> dict[s
         compactor.shutdown()
         landing.drain_and_close()
     return {"rolls": rolls, "compactions": written, "rows": progress.acknowledged, "files_removed": removed}
+
+
+def clean(home: Home, options: argparse.Namespace) -> int:
+    """Remove superseded files as the catalog wants it: leave them out first, remove them when earlier queries have ended."""
+    if not options.grace:
+        return 0
+    gone = condemn(home, remove_superseded(home, grace=options.grace, dry_run=True).files)
+    time.sleep(options.linger if gone else 0)
+    for path in gone:
+        path.unlink()
+    return len(gone)
 
 
 def collect(process: subprocess.Popen[str], answers: list[list[int]]) -> threading.Thread:
@@ -246,6 +260,7 @@ def main() -> int:
     parser.add_argument("--hours", type=int, default=4, help="hours the rows are spread over")
     parser.add_argument("--visible-after", type=float, default=0.4, help="seconds a file appears ahead of its instant")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds until superseded files are removed; 0 keeps them")
+    parser.add_argument("--linger", type=float, default=1.5, help="seconds in which earlier queries end")
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between rolls")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="readers-") as root:

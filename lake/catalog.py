@@ -8,13 +8,14 @@ The file holds no data and is never written again: a new one replaces it by rena
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 import duckdb
 
-from lake import layout, views
+from lake import condemned, layout, views
 from lake.errors import CatalogError
 from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DATASETS
@@ -47,6 +48,18 @@ def publish(home: Home) -> Path:
     return home.catalog
 
 
+def condemn(home: Home, paths: Iterable[Path]) -> list[Path]:
+    """Publish a catalog whose views do not open these superseded files; returns those of them that may now be removed.
+
+    Remove them when the queries that began before this call have ended. A connection that keeps an older catalog open does not know
+    of it, and may meet a file in the instant it goes: it should be closed and opened anew (DuckDB hands out the same database
+    again while one is open in the process), or ask again.
+    """
+    gone = condemned.write(home, paths)
+    publish(home)
+    return gone
+
+
 def _build(home: Home, path: Path) -> None:
     try:
         with duckdb.connect(str(path)) as connection:
@@ -60,7 +73,7 @@ def _build(home: Home, path: Path) -> None:
 
 def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = views.NOW, wal: bool = False) -> None:
     """Create every view and macro in an empty database; `at` and `wal` as in `lake.views`."""
-    for name, select in views.views(home, at=at, wal=wal).items():
+    for name, select in views.views(home, at=at, wal=wal, condemned=condemned.read(home)).items():
         connection.execute(f"CREATE VIEW {views.identifier(name)} AS {select}")
     for statement in views.macros().values():
         connection.execute(statement)

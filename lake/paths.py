@@ -148,6 +148,11 @@ class Home:
         return self.root / "lake.duckdb"
 
     @property
+    def condemned(self) -> Path:
+        """Superseded files that the catalog leaves out because they are about to be removed."""
+        return self.root / "condemned.json"
+
+    @property
     def status(self) -> Path:
         """One JSON file per collector with its live state, replaced atomically."""
         return self.root / "status"

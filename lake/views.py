@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
 
+from lake.condemned import Condemned, Kind, Register
 from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DATASETS, TRADE_TIMEFRAMES, Dataset, candle_dataset, dataset
 from lake.transforms.timeframes import TIMEFRAMES, bucket_sql, nests
@@ -99,7 +101,23 @@ def listing(home: Home, spec: Dataset, *, at: str) -> list[str]:
     return ctes
 
 
-def _branches(home: Home, spec: Dataset, columns: Iterable[str], *, narrowed: Mapping[str, str] | None = None) -> list[str]:
+NONE_CONDEMNED: Final[Register] = MappingProxyType({})
+
+
+def _kept(condemned: Condemned | None, kind: Kind) -> str:
+    """Condition on the name that leaves condemned files out; of constants, so that they are not even opened."""
+    if condemned is None:
+        return ""
+    start = 5 if kind == "day" else 6
+    text = f" AND substr(parse_filename(filename), {start}, 16) >= {quoted(condemned.floor)}"
+    if condemned.paths:
+        text += f" AND filename NOT IN ({', '.join(quoted(path) for path in condemned.paths)})"
+    return text
+
+
+def _branches(
+    home: Home, spec: Dataset, columns: Iterable[str], *, condemned: Register, narrowed: Mapping[str, str] | None = None
+) -> list[str]:
     """SELECTs over the live files of each tier, with `date` and `hour` at the end; `narrowed` replaces a tier's list of files.
 
     Where most files of a tier are not wanted (superseded parts, a narrowed list), a semi join hands the names to the scan, which opens
@@ -108,11 +126,12 @@ def _branches(home: Home, spec: Dataset, columns: Iterable[str], *, narrowed: Ma
     """
     selected = ", ".join(identifier(column) for column in columns)
 
-    def wanted(kind: str) -> str:
+    def wanted(kind: Kind) -> str:
+        kept = _kept(condemned.get((spec.name, kind)), kind)
         if narrowed and kind in narrowed:
-            return f"filename IN ({narrowed[kind]})"
+            return f"filename IN ({narrowed[kind]}){kept}"
         live = f"filename IN (SELECT file FROM {spec.name}_live_{kind}s)"
-        return live if kind == "part" else f"coalesce({live}, false)"
+        return (live if kind == "part" else f"coalesce({live}, false)") + kept
 
     hourly = f"SELECT {selected}, date, hour FROM read_parquet("
     branches = [f"{hourly}{_glob(home, spec.name, 'part')}, {_LAKE_OPTIONS}) WHERE {wanted('part')}"] if spec.landed else []
@@ -137,13 +156,13 @@ def _union(branches: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(branches)
 
 
-def dataset_select(home: Home, name: str, *, at: str = NOW, wal: bool = False) -> str:
+def dataset_select(home: Home, name: str, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> str:
     """The SELECT behind the view of one dataset: its columns, then `date` and `hour`.
 
     Every live row once; where rows of one key complete each other or add up, one row a key.
     """
     spec = dataset(name)
-    branches = _branches(home, spec, _names(spec))
+    branches = _branches(home, spec, _names(spec), condemned=condemned)
     if wal and spec.landed:
         branches.append(_wal_branch(spec, _names(spec)))
     ctes = listing(home, spec, at=at)
@@ -184,7 +203,7 @@ def _latest(name: str) -> str:
     return f"arg_max({name}, row(local_timestamp, ordinal, {name}))"
 
 
-def candles_select(home: Home, *, at: str = NOW, wal: bool = False) -> str:
+def candles_select(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> str:
     """The SELECT behind the view `candles`: stored candles of hours they still cover, the other hours computed from trades.
 
     An hour is stale when its trades have parts beyond the watermark of its candle file, or when it has no candle file. Parts tell
@@ -198,12 +217,12 @@ def candles_select(home: Home, *, at: str = NOW, wal: bool = False) -> str:
         "SELECT day, hour, instant FROM trades_parts UNION ALL SELECT day, hour, mark FROM trades_hours) GROUP BY day, hour)"
     )
     for timeframe in TRADE_TIMEFRAMES:
-        ctes += _candle_listing(home, timeframe, at=at, wal=wal)
-    ctes += _live_minutes(home, trades, wal=wal)
+        ctes += _candle_listing(home, timeframe, at=at, wal=wal, condemned=condemned)
+    ctes += _live_minutes(home, trades, wal=wal, condemned=condemned)
     return f"WITH {_commas(ctes)}\n{_union(_candle_branch(timeframe) for timeframe in TRADE_TIMEFRAMES)}"
 
 
-def _candle_listing(home: Home, timeframe: str, *, at: str, wal: bool) -> list[str]:
+def _candle_listing(home: Home, timeframe: str, *, at: str, wal: bool, condemned: Register) -> list[str]:
     """The files of one stored timeframe, `<name>_stale` (day, hour) that they do not cover, and `<name>_fresh` rows of the others."""
     spec = dataset(candle_dataset(timeframe))
     name = spec.name
@@ -221,7 +240,7 @@ def _candle_listing(home: Home, timeframe: str, *, at: str, wal: bool) -> list[s
         )
     kept = [column for column in _names(spec) if column != "timeframe"]
     hours = f"SELECT file FROM {name}_live_hours ANTI JOIN {name}_stale USING (day, hour)"
-    rows = _branches(home, spec, kept, narrowed={"hour": hours})
+    rows = _branches(home, spec, kept, condemned=condemned, narrowed={"hour": hours})
     day_rows = f"SELECT * FROM ({rows.pop()}) ANTI JOIN (SELECT {_STALE_DATE}, {_STALE_HOUR} FROM {name}_stale) USING (date, hour)"
     return [
         *listing(home, spec, at=at),
@@ -234,13 +253,13 @@ _STALE_DATE: Final = "substr(day, 6)::DATE AS date"
 _STALE_HOUR: Final = "substr(hour, 6)::INTEGER AS hour"
 
 
-def _live_minutes(home: Home, trades: Dataset, *, wal: bool) -> list[str]:
+def _live_minutes(home: Home, trades: Dataset, *, wal: bool, condemned: Register) -> list[str]:
     """`live_minutes`: one-minute candles from the trades of the hours that no stored file of one minute covers."""
     stale = candle_dataset("1m") + "_stale"
     narrowed = {kind: f"SELECT file FROM trades_live_{kind}s SEMI JOIN {stale} USING (day, hour)" for kind in ("part", "hour")}
     narrowed["day"] = f"SELECT file FROM trades_live_days SEMI JOIN {stale} USING (day)"
     columns = [name for name in _names(trades) if name != "clock_suspect"]
-    rows = _branches(home, trades, columns, narrowed=narrowed)
+    rows = _branches(home, trades, columns, condemned=condemned, narrowed=narrowed)
     hours = f"(SELECT {_STALE_DATE}, {_STALE_HOUR} FROM {stale})"
     rows.append(f"SELECT * FROM ({rows.pop()}) SEMI JOIN {hours} USING (date, hour)")
     if wal:
@@ -336,10 +355,10 @@ SELECT exchange, symbol, tf AS timeframe, bucket AS timestamp, {_CARRIED}, {_VWA
     }
 
 
-def views(home: Home, *, at: str = NOW, wal: bool = False) -> dict[str, str]:
+def views(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> dict[str, str]:
     """Every view of the catalog by name, in an order in which each can be created: one a dataset, then `candles` and `book_spreads`."""
     return {
-        **{name: dataset_select(home, name, at=at, wal=wal) for name in DATASETS},
-        "candles": candles_select(home, at=at, wal=wal),
+        **{name: dataset_select(home, name, at=at, wal=wal, condemned=condemned) for name in DATASETS},
+        "candles": candles_select(home, at=at, wal=wal, condemned=condemned),
         "book_spreads": BOOK_SPREADS,
     }

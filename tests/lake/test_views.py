@@ -93,7 +93,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(story=steps)
 def test_at_every_instant_each_event_is_seen_once(tmp_path_factory, story):
     laid = LaidLake(tmp_path_factory.mktemp("story") / "home")
