@@ -38,6 +38,12 @@ class Side:
         self.changes[self.sign * key] = amount
         self.operations += 1
 
+    def change(self, key: int, amount: int) -> None:
+        """Give a level that is there another amount in lots, above 0."""
+        self.amounts[key] = amount
+        self.changes[self.sign * key] = amount
+        self.operations += 1
+
     def drop_before(self, key: int) -> None:
         """Remove every level better than `key`."""
         keys = self.keys

@@ -17,8 +17,9 @@ from simulator.streams import Hub
 from simulator.venues.base import Venue
 
 TICK_S = 0.02
-# A stall of the machine must not turn into one enormous burst afterwards.
-LONGEST_TICK_US = 500_000
+# A stall of the machine must not turn into one enormous burst afterwards, nor too high a rate into ticks that never end:
+# what does not fit is not lived.
+LONGEST_TICK_US = 100_000
 MEDIAN_FORCED_USD = 20_000.0
 
 

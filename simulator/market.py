@@ -129,11 +129,14 @@ class Market:
         while left and len(fills) < MOST_FILLS:
             key = side.keys[0]
             resting = side.amounts[key]
-            taken = min(left, resting)
             self.aggregate_id += 1
-            self._fill(fills, abs(key), taken, time_us, buy)
-            left -= taken
-            side.set(key, resting - taken)
+            if left < resting:
+                self._fill(fills, abs(key), left, time_us, buy)
+                side.change(key, resting - left)
+                break
+            self._fill(fills, abs(key), resting, time_us, buy)
+            left -= resting
+            side.set(key, 0)
         if len(side.keys) < FEWEST_LEVELS // 2:
             self._quote(side, side.keys[0])
         self.recent.extend(fills)
@@ -141,13 +144,13 @@ class Market:
 
     def _fill(self, fills: list[Trade], price: int, lots: int, time_us: int, buy: bool) -> None:  # noqa: FBT001
         """Append the raw fills of one level: now and then several makers share it."""
-        pieces = [lots]
         if lots > 4 and self._uniform() < 0.25:
             cut = 1 + int((lots - 1) * self._uniform())
-            pieces = [cut, lots - cut] if cut < lots else pieces
-        for piece in pieces:
             self.trade_id += 1
-            fills.append(Trade(self.trade_id, self.aggregate_id, time_us, price, piece, buy))
+            fills.append(Trade(self.trade_id, self.aggregate_id, time_us, price, cut, buy))
+            lots -= cut
+        self.trade_id += 1
+        fills.append(Trade(self.trade_id, self.aggregate_id, time_us, price, lots, buy))
 
     def skip_trade_id(self) -> int:
         """Use up a raw trade id for a fill that never reached the book."""
@@ -185,11 +188,11 @@ class Market:
         index = int(len(keys) * place * place * place)
         key = keys[index]
         if draw < 0.25:
-            key += 1 + int(self._gap * self._uniform())
-        if draw > 0.75 and index:
+            side.set(key + 1 + int(self._gap * self._uniform()), self._level_lots())
+        elif draw > 0.75 and index:
             side.set(key, 0)
         else:
-            side.set(key, self._level_lots())
+            side.change(key, self._level_lots())
 
     def take(self) -> Changes | None:
         """What changed since the last call, numbered; None when nothing did."""
