@@ -78,7 +78,7 @@ def test_a_stale_log_beside_the_catalog_is_removed(home):
 
 def test_many_publish_at_once_while_readers_come_and_go(home):
     publish(home)
-    program = f"from pathlib import Path; from lake.paths import Home; from lake.catalog import publish\nfor _ in range(3): publish(Home(Path({str(home.root)!r})))"
+    program = f"from pathlib import Path; from lake.paths import Home; from lake.catalog import publish\nfor _ in range(2): publish(Home(Path({str(home.root)!r})))"
     publishers = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     seen = set()
     stop = threading.Event()

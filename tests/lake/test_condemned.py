@@ -46,8 +46,8 @@ def test_a_condemned_file_is_not_opened(tmp_path):
     assert query.run_sql(laid.home, "SELECT sum(trade_count) AS n FROM candles WHERE timeframe = '1h'").table.to_pylist() == [{"n": 5}]
 
 
-@settings(max_examples=8, deadline=None)
-@given(story=st.lists(st.sampled_from(["land", "late", "compact", "compact late", "day", "clean"]), min_size=2, max_size=14))
+@settings(max_examples=5, deadline=None)
+@given(story=st.lists(st.sampled_from(["land", "late", "compact", "compact late", "day", "clean"]), min_size=2, max_size=10))
 def test_what_counts_is_never_left_out(tmp_path_factory, story):
     laid = LaidLake(tmp_path_factory.mktemp("story") / "home")
     publish(laid.home)

@@ -69,7 +69,7 @@ def test_a_part_that_was_compacted_and_removed_is_not_counted_from_the_log_again
     assert count(laid) == (1, 1)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(story=st.lists(st.sampled_from(["log", "seal", "compact", "day", "late"]), min_size=1, max_size=8))
 def test_every_acknowledged_row_is_seen_once_whatever_happened_to_it(tmp_path_factory, story):
     laid = LaidLake(tmp_path_factory.mktemp("story") / "home")
