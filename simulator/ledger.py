@@ -31,21 +31,20 @@ class Ledger:
             directory.mkdir(parents=True, exist_ok=True)
             self._files = {name: (directory / f"{name}.jsonl").open("a", encoding="utf-8") for name in self._rows}
 
-    def trade(self, instrument: Instrument, fills: list[Trade], *, delivered: bool) -> None:
-        """Record the fills of one taker order; `delivered` says whether a subscribed socket was sent them."""
+    def trade(self, instrument: Instrument, fills: list[Trade], *, delivered: list[bool]) -> None:
+        """Record the fills of one taker order; `delivered` says of each whether a subscribed socket was sent it."""
         self.trades += len(fills)
-        if delivered:
-            self.delivered += len(fills)
+        self.delivered += sum(delivered)
         if not self._files:
             return
         rows = self._rows["trades"]
         head = f'{{"exchange":"{instrument.exchange}","market":"{instrument.market}","symbol":"{instrument.symbol}","trade_id":"'
-        tail = '"delivered":true}\n' if delivered else '"delivered":false}\n'
         ticks, lots = 10**instrument.tick_decimals, 10**instrument.lot_decimals
-        for fill in fills:
+        for fill, sent in zip(fills, delivered, strict=True):
             rows.append(
                 f'{head}{fill.trade_id}","aggregate_id":"{fill.aggregate_id}","side":"{"buy" if fill.buy else "sell"}",'
-                f'"price":{fill.price / ticks!r},"amount":{fill.amount / lots!r},"time_us":{fill.time_us},{tail}'
+                f'"price":{fill.price / ticks!r},"amount":{fill.amount / lots!r},"time_us":{fill.time_us},'
+                f'"delivered":{"true" if sent else "false"}}}\n'
             )
         if len(rows) >= FLUSH_ROWS:
             self._write("trades")

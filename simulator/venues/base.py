@@ -80,8 +80,8 @@ class Venue(ABC):
         """How lively a market must be so that a collector's usual subscriptions bring that many messages."""
 
     @abstractmethod
-    def trades(self, market: Market, fills: list[Trade]) -> bool:
-        """Send the fills of one taker order; True if a socket got them."""
+    def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
+        """Send the fills of one taker order; of each, whether a socket was sent it."""
 
     @abstractmethod
     def changes(self, market: Market, changes: Changes) -> None:

@@ -103,18 +103,19 @@ class Feed:
         self._best: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._last_forced_us = 0
 
-    def trades(self, fills: list[Trade]) -> bool:
+    def trades(self, fills: list[Trade]) -> list[bool]:
         raw, merged = self.streams["trade"], self.streams["aggTrade"]
         event_ms = fills[0].time_us // 1000 + 1
-        delivered = False
+        delivered = [False] * len(fills)
         if raw.wanted:
             one = frames.spot_trade if self.spot else frames.usdm_trade
-            for fill in fills:
-                delivered |= self.hub.publish(raw, one(self.spelling, fill, event_ms))
+            delivered = [self.hub.publish(raw, one(self.spelling, fill, event_ms)) for fill in fills]
         if merged.wanted:
             many = frames.spot_aggregate if self.spot else frames.usdm_aggregate
             for group in frames.aggregates(fills):
-                delivered |= self.hub.publish(merged, many(self.spelling, group, event_ms))
+                if self.hub.publish(merged, many(self.spelling, group, event_ms)):
+                    first = group[1] - fills[0].trade_id
+                    delivered[first : first + 1 + group[2] - group[1]] = [True] * (1 + group[2] - group[1])
         return delivered
 
     def changes(self, changes: Changes) -> None:

@@ -188,7 +188,7 @@ class Binance(Venue):
         frames_per_order = MEAN_FILLS if instrument.market == SPOT else 1.1
         return Pace((messages_per_s - depth) / frames_per_order, depth)
 
-    def trades(self, market: Market, fills: list[Trade]) -> bool:
+    def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
         return self.feeds[market.instrument].trades(fills)
 
     def changes(self, market: Market, changes: Changes) -> None:

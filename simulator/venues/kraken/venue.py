@@ -170,9 +170,10 @@ class Kraken(Venue):
         del instrument
         return Pace(0.3 * messages_per_s, 0.4 * messages_per_s)
 
-    def trades(self, market: Market, fills: list[Trade]) -> bool:
+    def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
         pair = self.pairs[market.instrument.symbol]
-        return pair.trades.wanted and self.hub.publish(pair.trades, frames.trades(pair.spelling, fills))
+        sent = pair.trades.wanted and self.hub.publish(pair.trades, frames.trades(pair.spelling, fills))
+        return [sent] * len(fills)
 
     def changes(self, market: Market, changes: Changes) -> None:
         pair = self.pairs[market.instrument.symbol]
