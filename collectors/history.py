@@ -149,9 +149,11 @@ class History:
         """Put the rows of the minute that has ended into the log, with the ledger's account of it."""
         if self._minute is None:
             return
-        counted = [Counted(each.name, each.writer.connection, each.frames, {}) for each in self._exchanges.values()]
-        for (exchange, connection), writer in self.events.writers.items():
-            counted.append(Counted(exchange, connection, FrameCount(), writer.counts))
+        frames = {(each.name, each.writer.connection): each.frames for each in self._exchanges.values()}
+        counted = [
+            Counted(exchange, connection, frames.get((exchange, connection), FrameCount()), writer.counts)
+            for (exchange, connection), writer in self.events.writers.items()
+        ]
         batches: dict[str, pa.RecordBatch] = self.events.drain()
         ledger = self._ledger.batch(counted, self._minute)
         if ledger is not None:
