@@ -5,8 +5,8 @@ Put here: pure functions on Arrow tables. Keep out: files.
 Sorting is stable: rows equal in the whole sort key keep the order they came in. Which row of a group wins is decided by the rows
 alone, so that it does not matter in which order parts are merged:
 * first: a row of the stream before one fetched over REST, then the earliest `local_timestamp`, then the least of the other columns;
-* last: the latest `local_timestamp`, then the greatest `ordinal` and other columns; where the winner has a null, the latest row
-  that has a value completes it (so a healed gap completes the open one);
+* last: each column has its latest value that is not null, by `local_timestamp`, `ordinal`, then the value itself (so a healed gap
+  completes the open one, and two messages of one instant complete each other);
 * sum: the integer columns outside the key are added.
 """
 
@@ -120,19 +120,33 @@ def _polars(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
+def repeated_keys(dataset: Dataset, table: pa.Table) -> int:
+    """Rows beyond the first of each unique key."""
+    keys = _polars(table.select(list(dataset.unique_key)))
+    return int(keys.height - keys.select(pl.struct(dataset.unique_key).n_unique()).item()) if keys.height else 0
+
+
 def _resolve(dataset: Dataset, groups: pl.DataFrame) -> pl.DataFrame:
     """One row a unique key, from rows that all share theirs with another."""
     key = list(dataset.unique_key)
     names = list(groups.columns)
-    rest = [name for name in names if name not in key and name not in {"local_timestamp", "source", "ordinal"}]
     if dataset.merge == "sum":
-        return groups.group_by(key, maintain_order=True).agg(pl.col(set(names) - set(key)).sum()).select(names)
+        return groups.group_by(key, maintain_order=True).agg(pl.exclude(key).sum()).select(names)
+    arrival = [name for name in ("local_timestamp", "ordinal") if name in names]
+    # Lists have no order; where one is there, arrival alone decides.
+    rest = [name for name in names if name not in {*key, *arrival, "source"} and not isinstance(groups.schema[name], pl.List)]
     if dataset.merge == "first":
-        rank = [pl.col("source").ne("stream").alias("__source")] if "source" in names else []
-        order = [*rank, *(pl.col(name) for name in ("local_timestamp", "ordinal", *rest) if name in names and name not in key)]
-        return groups.sort(order, nulls_last=True).group_by(key, maintain_order=True).first().select(names)
-    order = [pl.col(name) for name in ("local_timestamp", "ordinal", *rest) if name in names and name not in key]
-    return groups.sort(order, nulls_last=False).group_by(key, maintain_order=True).agg(pl.exclude(key).drop_nulls().last()).select(names)
+        rank = [pl.col("source").ne("stream")] if "source" in names else []
+        ordered = groups.sort([*rank, *arrival, *rest], nulls_last=True, maintain_order=True)
+        return ordered.group_by(key, maintain_order=True).first().select(names)
+    columns = [name for name in names if name not in key]
+    by_column = [
+        groups.sort([*key, *arrival, *({name} - set(arrival))], nulls_last=False)
+        .group_by(key, maintain_order=True)
+        .agg(pl.col(name).drop_nulls().last())
+        for name in columns
+    ]
+    return pl.concat([by_column[0].select(key), *(frame.select(pl.exclude(key)) for frame in by_column)], how="horizontal").select(names)
 
 
 def _counts(dataset: Dataset, groups: pl.DataFrame, merged: pl.DataFrame) -> Duplicates:
