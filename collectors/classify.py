@@ -6,11 +6,10 @@ catches broadly.
 
 from __future__ import annotations
 
-import asyncio
 from enum import Enum
 
 import httpx
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from collectors.errors import CollectorError, ConfigError, FrameError, Refused
 from lake.errors import LakeError
@@ -32,7 +31,7 @@ REFUSING_STATUS = frozenset({401, 403, 418, 451})
 
 
 def classify(error: BaseException) -> Verdict:
-    """What follows from `error`, whoever raised it."""
+    """What follows from `error`, whoever raised it. (A time-out is an OSError, as is a full disk: the log says so as a LakeError.)"""
     match error:
         case FrameError():
             return Verdict.RESYNC
@@ -41,9 +40,9 @@ def classify(error: BaseException) -> Verdict:
         case LakeError() | MemoryError():
             # The log cannot be written: collecting on would only lose what comes.
             return Verdict.FATAL
-        case CollectorError() | httpx.HTTPError() | ConnectionClosed() | InvalidHandshake() | WebSocketException():
+        case CollectorError() | httpx.HTTPError() | WebSocketException():
             return Verdict.RETRY
-        case OSError() | asyncio.TimeoutError() | EOFError():
+        case OSError() | EOFError():
             return Verdict.RETRY
         case Exception():
             # A bug in one venue's code must not take the other venues down: that connection starts afresh, loudly.
@@ -61,4 +60,4 @@ def is_refusal(error: BaseException) -> bool:
 
 def is_expected(error: BaseException) -> bool:
     """Whether the error belongs to the life of a network; anything else is logged with its traceback."""
-    return isinstance(error, CollectorError | LakeError | httpx.HTTPError | WebSocketException | OSError | asyncio.TimeoutError | EOFError)
+    return isinstance(error, CollectorError | LakeError | httpx.HTTPError | WebSocketException | OSError | EOFError)

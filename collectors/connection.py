@@ -38,7 +38,9 @@ CLOSE_SECONDS: Final = 1.0
 HANDOVER_POLL_SECONDS: Final = 0.05
 OVERLAP_SECONDS: Final = 1.0
 """How long both sockets go on once the new one carries everything: the old one may be the slower, and still hold older trades."""
-QUEUED_FRAMES: Final = 4096
+YIELD_FRAMES: Final = 256
+"""After so many frames taken without waiting, the flush and the other sockets get their turn."""
+QUEUED_FRAMES: Final = 1024
 """Frames the library holds before it stops reading from the network: a burst is taken in whole, memory stays bounded."""
 AGE_SHARE: Final = (0.93, 0.97)
 """A successor is opened at a random point of this share of the venue's planned life, so that sockets opened together part."""
@@ -135,7 +137,13 @@ class Link:
         owner = self._owner
         count = owner.frames
         decoded, control = Outcome.DECODED, Outcome.CONTROL
+        turn = 0
         while not self._ended.done():
+            turn += 1
+            if turn == YIELD_FRAMES:
+                # recv() does not give way while frames are queued.
+                turn = 0
+                await asyncio.sleep(0)
             frame = await recv(decode=False)
             received = now_us()
             owner.last_frame = received

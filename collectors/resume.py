@@ -53,9 +53,8 @@ class Past:
                     ends = self._last_times(dataset)
                     if place in continuity.gaps or (exchange, symbol) not in ends:
                         continue
-                    waiting = self._gaps.get((exchange, *place))
-                    if waiting:
-                        continuity.gaps[place] = waiting
+                    continuity.gaps[place] = waiting = self._gaps.get((exchange, *place), [])
+                    if any(gap.kind == "disconnect" and gap.to_time is None for gap in waiting):
                         continue
                     # All streams of an exchange ended when the process did: a symbol that was quiet then missed nothing before.
                     end = max(time for (other, _), time in ends.items() if other == exchange)
