@@ -17,21 +17,26 @@ Levels: TypeAlias = Sequence[Level]
 Columns: TypeAlias = tuple[list[float], list[float]]
 """Prices and amounts of one side, best first."""
 
-SETTLE_AFTER: Final = 2048
-"""Levels taken until zero amounts are thrown out and prices sorted, at the latest."""
+WINDOW: Final = 128
+"""Levels next to the touch that are kept in order."""
+SETTLE_AFTER: Final = 8192
+"""Levels taken until they are looked through, at the latest."""
 
 
 class Side:
-    """One side of a book. Updates cost one `dict.update`; deletions and order are settled when somebody looks."""
+    """One side of a book. An update costs one `dict.update`; order is kept only next to the touch, and only when somebody looks."""
 
-    __slots__ = ("_amounts", "_descending", "_pending", "_prices", "_touched")
+    __slots__ = ("_amounts", "_bound", "_descending", "_loose", "_pending", "_prices", "_touched")
 
     def __init__(self, *, descending: bool) -> None:
         self._descending = descending
         self._amounts: dict[float, float] = {}
         self._prices: list[float] = []
+        self._bound: float | None = None
+        """The worst price of the window; None while the window holds every level."""
         self._touched: list[Levels] = []
         self._pending = 0
+        self._loose = 0
 
     def load(self, levels: Iterable[Level]) -> None:
         """Replace the side."""
@@ -44,12 +49,15 @@ class Side:
         self._touched.append(levels)
         self._pending += len(levels)
         if self._pending > SETTLE_AFTER:
-            self._rebuild()
+            self._settle()
 
     def columns(self, count: int) -> Columns:
         """Prices and amounts of the best `count` levels, best first."""
         self._settle()
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
+        ordered = self._prices
+        if count > len(ordered) and self._bound is not None:
+            ordered = self._rebuild()
+        prices = ordered[: -count - 1 : -1] if self._descending else ordered[:count]
         return prices, list(map(self._amounts.__getitem__, prices))
 
     def top(self, count: int) -> list[Level]:
@@ -62,41 +70,56 @@ class Side:
 
     def best(self) -> float | None:
         """The best price, None when the side is empty."""
-        self._settle()
-        if not self._prices:
-            return None
-        return self._prices[-1] if self._descending else self._prices[0]
+        prices, _ = self.columns(1)
+        return prices[0] if prices else None
 
     def __len__(self) -> int:
-        self._settle()
-        return len(self._prices)
+        return len(self.levels())
 
     def _settle(self) -> None:
-        if self._pending * 4 > len(self._amounts):
+        """Bring the window up to date; levels beyond it wait for the next rebuild."""
+        self._loose += self._pending
+        if self._loose > SETTLE_AFTER + len(self._amounts):
             self._rebuild()
             return
-        amounts, prices = self._amounts, self._prices
-        for levels in self._touched:
-            for price, _ in levels:
-                amount = amounts.get(price)
-                if amount is None:
-                    continue
-                place = bisect_left(prices, price)
-                listed = place < len(prices) and prices[place] == price
-                if amount <= 0:
-                    del amounts[price]
-                    if listed:
-                        del prices[place]
-                elif not listed:
+        amounts, prices, bound = self._amounts, self._prices, self._bound
+        if bound is None:
+            near = {price for levels in self._touched for price, _ in levels}
+        elif self._descending:
+            near = {price for levels in self._touched for price, _ in levels if price >= bound}
+        else:
+            near = {price for levels in self._touched for price, _ in levels if price <= bound}
+        self._touched.clear()
+        self._pending = 0
+        for price in near:
+            place = bisect_left(prices, price)
+            listed = place < len(prices) and prices[place] == price
+            if amounts[price] > 0:
+                if not listed:
                     prices.insert(place, price)
-        self._touched.clear()
-        self._pending = 0
+            else:
+                del amounts[price]
+                if listed:
+                    del prices[place]
+        if len(prices) > 2 * WINDOW:
+            self._narrow(prices)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self) -> list[float]:
+        """Throw out what rests at no amount and start the window anew; returns all prices, ascending."""
         self._amounts = {price: amount for price, amount in self._amounts.items() if amount > 0}
-        self._prices = sorted(self._amounts)
+        prices = sorted(self._amounts)
         self._touched.clear()
-        self._pending = 0
+        self._pending = self._loose = 0
+        self._bound = None
+        self._narrow(prices)
+        return prices
+
+    def _narrow(self, prices: list[float]) -> None:
+        if len(prices) > WINDOW:
+            self._prices = prices[-WINDOW:] if self._descending else prices[:WINDOW]
+            self._bound = self._prices[0] if self._descending else self._prices[-1]
+        else:
+            self._prices = prices
 
 
 class AnyBook(Protocol):
