@@ -9,6 +9,7 @@ appeared behind a watermark unseen stays until a compaction takes it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,15 +29,20 @@ class Removal:
     """What was removed, or would be; `bytes` on disk."""
 
     files: list[Path] = field(default_factory=list)
+    waiting: list[Path] = field(default_factory=list)
+    """Superseded long enough, but held back by `may_go`."""
     segments: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     bytes: int = 0
 
 
-def remove_superseded(home: Home, *, grace: float, dry_run: bool = False, clock: Clock = time.time) -> Removal:
+def remove_superseded(
+    home: Home, *, grace: float, dry_run: bool = False, may_go: Callable[[Path], bool] | None = None, clock: Clock = time.time
+) -> Removal:
     """Remove what has been superseded, or sealed, for `grace` seconds; with `dry_run` only say what that is.
 
-    Readers that took their instant within the grace still find every file they listed. Raises `UnreadableFile`.
+    Readers that took their instant within the grace still find every file they listed. `may_go` can hold a superseded file back.
+    Raises `UnreadableFile`.
     """
     now = now_us(clock)
     before = now - int(grace * 1_000_000)
@@ -48,6 +54,9 @@ def remove_superseded(home: Home, *, grace: float, dry_run: bool = False, clock:
         for date_name in files.names(home.days / name):
             counting = [file for file in directory_files(home.days / name / date_name) if file.visible_from <= before]
             removal.files += [file.path for file in counting[:-1]]
+    if may_go is not None:
+        removal.waiting = [path for path in removal.files if not may_go(path)]
+        removal.files = [path for path in removal.files if path not in set(removal.waiting)]
     for segment in list_segments(home):
         sealed = segment.sealed_at()
         if sealed is not None and sealed <= before:

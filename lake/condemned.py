@@ -55,7 +55,7 @@ def write(home: Home, paths: Iterable[Path]) -> list[Path]:
     register = read(home)
     asked: dict[tuple[str, Kind], set[Path]] = {}
     for path in paths:
-        asked.setdefault(_tier(home, path), set()).add(path)
+        asked.setdefault(tier_of(home, path), set()).add(path)
     for tier, doomed in asked.items():
         register[tier] = _condemn(home, tier, doomed, register.get(tier, Condemned()))
     entries = [
@@ -84,7 +84,8 @@ def _present(home: Home, tier: tuple[str, Kind]) -> list[Path]:
     return list((home.lake / dataset).glob(f"*/*/{kind}-*.parquet"))
 
 
-def _tier(home: Home, path: Path) -> tuple[str, Kind]:
+def tier_of(home: Home, path: Path) -> tuple[str, Kind]:
+    """The dataset and the tier a file of the lake belongs to."""
     name = parse_name(path.name)
     if isinstance(name, PartName):
         return path.relative_to(home.lake).parts[0], "part"

@@ -7,8 +7,8 @@ Put here: jobs and their schedules. Keep out: what follows from landed hours (th
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from lake.cleanup import remove_superseded
 from lake.settings import LakeSettings
+from lake.sweep import sweep
 from orchestration.upkeep import settle_days
 
 HOURS = "hours"
@@ -36,8 +36,9 @@ def upkeep_job(lake: LakeSettings) -> dg.JobDefinition:
 
     @dg.op(description="Removes files that are superseded since longer than the grace.", pool="upkeep", ins={"start": dg.In(dg.Nothing)})
     def clean(context: dg.OpExecutionContext) -> None:
-        removed = remove_superseded(lake.house, grace=lake.superseded_grace_seconds)
-        context.log.info("removed %s", removed)
+        removal = sweep(lake.house, grace=lake.superseded_grace_seconds)
+        gone = f"removed {len(removal.files)} files and {len(removal.segments)} log segments, {removal.bytes:,} bytes"
+        context.log.info(f"{gone}; {len(removal.waiting)} files go with the next sweep")  # noqa: G004 - Dagster's logger takes a sentence
 
     @dg.job(name=UPKEEP, description="Settles days and removes superseded files.")
     def upkeep() -> None:
