@@ -84,6 +84,8 @@ class TradeFeed:
         last = seen.last
         if not seen.add(number):
             self.writer.duplicate("trades")
+            if not self._carrying:
+                self._first(number, timestamp, last=last, received=received)
             return
         if received is None:
             self.writer.trade((self.key, timestamp, timestamp, number, number, sold, price, amount, fills, False, False))
@@ -135,7 +137,7 @@ class TradeFeed:
         now = timestamp if received is None else received
         waiting = [gap for gap in continuity.open_gaps(self.symbol, "trades") if gap.kind == "disconnect" and gap.to_time is None]
         for gap in waiting:
-            gap.to_sequence = number
+            gap.to_sequence = number if last is None else max(number, last + 1)
             missed = self.contiguous and last is not None and number > last + 1
             if missed and self._holes is not None:
                 gap.to_time = timestamp
