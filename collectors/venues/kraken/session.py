@@ -26,7 +26,8 @@ _BOOK = b'{"channel":"book"'
 _TRADE = b'{"channel":"trade"'
 _HEARTBEAT = b'{"channel":"heartbeat"}'
 _CONTROL = frozenset({"status", "heartbeat"})
-_SIDES = {"buy": False, "sell": True, "b": False, "s": True}
+_SIDES = {"buy": False, "sell": True}
+_REST_SIDES = {"b": False, "s": True}
 
 
 class SpotSession(BaseSession):
@@ -130,8 +131,7 @@ class SpotSession(BaseSession):
         ready = [_checked(trade) for trade in trades]
         for trade, timestamp in zip(trades, ready, strict=True):
             feed = self.trade_feed(trade.symbol)
-            sold = trade.side == "sell"
-            feed.take(trade.trade_id, timestamp, received=received, sold=sold, price=trade.price, amount=trade.qty)
+            feed.take(trade.trade_id, timestamp, received=received, sold=_SIDES[trade.side], price=trade.price, amount=trade.qty)
         if message.type == "snapshot":
             for symbol in {trade.symbol for trade in trades}:
                 self.trade_feed(symbol).mend(received)
@@ -184,6 +184,6 @@ def _checked(trade: wire.TradeData) -> int:
 def _rest_trade(row: wire.RestTrade) -> tuple[int, int, bool, float, float]:
     price, amount, seconds, side, _, _, number = row
     time = round(seconds * 1e6)
-    if side not in _SIDES or time < GENESIS:
+    if side not in _REST_SIDES or time < GENESIS:
         raise FrameError(EXCHANGE, f"trade {number} has side {side!r} and time {seconds}, expected b or s and a time of these markets")
-    return number, time, _SIDES[side], price, amount
+    return number, time, _REST_SIDES[side], price, amount
