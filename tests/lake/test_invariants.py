@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,14 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from lake import files, layout
 from lake.cleanup import remove_superseded
-from lake.compact import compact_day, compact_hour, day_lock, hour_lock
-from lake.derived import read_hour, write_hour
+from lake.compact import compact_day, compact_hour
 from lake.parts import seal_segment
 from lake.paths import Home, Hour
-from lake.registry import DATASETS, LANDED
 from lake.verify import verify
-from lake.visible import stale_hours, visible_files, wal_rows
-from lake.wal import WalWriter, list_segments, open_segments
+from lake.visible import visible_files, wal_rows
+from lake.wal import WalWriter, open_segments
 from tests.lake.making import HOUR, MINUTE, START, Clock, level, rows, trade
 
 HOURS = [Hour(START), Hour(START + HOUR)]
@@ -111,7 +108,11 @@ class Storage(RuleBasedStateMachine):
             self.patch.undo()
         shutil.rmtree(getattr(self, "root", Path("/nonexistent")), ignore_errors=True)
 
-    @rule(who=COLLECTOR, hours=st.lists(st.sampled_from(HOURS), min_size=1, max_size=4), until=st.sampled_from(["log", "closed", "sealed", "sealed", "sealed"]))
+    @rule(
+        who=COLLECTOR,
+        hours=st.lists(st.sampled_from(HOURS), min_size=1, max_size=4),
+        until=st.sampled_from(["log", "closed", "sealed", "sealed", "sealed"]),
+    )
     def land(self, who: str, hours: list[Hour], until: str) -> None:
         """Append rows, close the segment, seal it: as far as `until` says."""
         if not (writer := self.writers[who]):
@@ -202,7 +203,5 @@ class Storage(RuleBasedStateMachine):
                 assert set(seen) <= set(acknowledged)
 
 
-Storage.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Storage.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 TestVisibleExactlyOnce = Storage.TestCase
