@@ -36,8 +36,9 @@ TICK_SECONDS: Final = 0.15
 CLOSE_SECONDS: Final = 1.0
 """How long a socket is given to close politely."""
 HANDOVER_POLL_SECONDS: Final = 0.05
-OVERLAP_SECONDS: Final = 1.0
-"""How long both sockets go on once the new one carries everything: the old one may be the slower, and still hold older trades."""
+OVERLAP_SECONDS: Final = 3.0
+"""How long both sockets go on once the new one holds every book: its last subscriptions may still be under way, and the old one may
+be the slower and hold older trades."""
 YIELD_FRAMES: Final = 256
 """After so many frames taken without waiting, the flush and the other sockets get their turn."""
 QUEUED_FRAMES: Final = 1024
@@ -279,13 +280,15 @@ class Connection:
         if self._link is None:
             self.state = "connecting"
         try:
-            return await self._connect()
+            link = await self._connect()
         except Exception as error:
             if is_refusal(error):
                 breaker.refused(time.monotonic())
             elif breaker.failed(time.monotonic()):
                 self.log.warning("exchange is only probed from now on", failures=breaker.failures)
             raise
+        breaker.succeeded()
+        return link
 
     async def _connect(self) -> Link:
         plan, settings = self.plan, self.exchange.settings
@@ -323,7 +326,6 @@ class Connection:
         self._link = link
         self.state = "connected"
         self.connected_since = now_us()
-        self.exchange.breaker.succeeded()
         self.log.info("connected", url=self.plan.url, streams=len(self.plan.streams))
         return asyncio.create_task(link.run())
 
@@ -339,17 +341,20 @@ class Connection:
         """Open a successor beside `old`; whichever carries on comes back. Raises what ended `old` when no successor took over."""
         opening = asyncio.create_task(self._successor(old))
         try:
-            await asyncio.wait([opening, running], return_when=asyncio.FIRST_COMPLETED)
-            if not opening.done() or opening.exception() is not None:
-                if running.done():
-                    running.result()
-                self.log.warning("successor not opened", reason=str(opening.exception()))
-                await asyncio.sleep(self.backoff.next_delay())
-                return old, running
-        finally:
-            if not opening.done():
-                await _finish(opening)
+            await asyncio.wait([opening])
+        except asyncio.CancelledError:
+            await _finish(opening)
+            if not opening.cancelled() and opening.exception() is None:
+                await _finish(opening.result()[1])
+            raise
+        if (failure := opening.exception()) is not None:
+            if running.done():
+                running.result()
+            self.log.warning("successor not opened", reason=str(failure))
+            await asyncio.sleep(self.backoff.next_delay())
+            return old, running
         new, started = opening.result()
+        self._inherit(new, old)
         self._link = new
         await _finish(running)
         self.connected_since = now_us()
@@ -358,29 +363,39 @@ class Connection:
         return new, started
 
     async def _successor(self, old: Link) -> tuple[Link, asyncio.Task[None]]:
-        """A second socket of the plan that delivers whatever `old` has delivered, so that the end of `old` opens no gap."""
+        """A second socket of the plan that delivers and holds every book that `old` holds, so that the end of `old` opens no gap."""
         link = await self._open()
         running = asyncio.create_task(link.run())
         deadline = time.monotonic() + self.exchange.settings.handover_seconds
-        delivers = False
+        stands = False
         try:
             while not running.done() and time.monotonic() < deadline:
-                delivers = link.delivering.is_set()
-                if delivers and self._carries(link, instead_of=old):
+                if link.delivering.is_set() and all(dataset != "book_deltas" for _, dataset in self._not_carried(link, old)):
                     await asyncio.wait([running], timeout=OVERLAP_SECONDS)
                     break
                 await asyncio.wait([running], timeout=HANDOVER_POLL_SECONDS)
+            stands = link.delivering.is_set() and not running.done()
         finally:
             # Also when this is cancelled: nobody else knows the second socket yet.
-            if running.done() or not delivers:
+            if not stands:
                 await _finish(running)
-        if running.done():
+        if not stands:
             raise ConnectionLost(f"{self.plan.name} opened a successor that delivered nothing or ended at once, expected it to carry on")
         return link, running
 
-    def _carries(self, new: Link, *, instead_of: Link) -> bool:
+    def _not_carried(self, new: Link, old: Link) -> list[tuple[str, str]]:
+        """Symbols and datasets that `old` has delivered and `new` has not."""
         carriers = self.exchange.events.continuity(self.plan.exchange).carriers
-        return all(new.session in sessions for sessions in carriers.values() if instead_of.session in sessions)
+        return [place for place, sessions in carriers.items() if old.session in sessions and new.session not in sessions]
+
+    def _inherit(self, new: Link, old: Link) -> None:
+        """Streams of `old` are those of `new`, also the quiet ones: were one not delivered, the silence watchdog would say so.
+
+        Books are left out: one that the new socket does not hold by now has a gap until it does.
+        """
+        for symbol, dataset in self._not_carried(new, old):
+            if dataset != "book_deltas":
+                self.exchange.events.continuity(self.plan.exchange).carry(new.session, symbol, dataset)
 
     def _lost(self, error: Exception) -> None:
         self.reconnects += 1

@@ -46,7 +46,7 @@ def until(true: Callable[[], Any], *, seconds: float = 20.0, what: str = "the co
 class Simulator:
     """`python -m simulator serve` on a free port."""
 
-    def __init__(self, directory: Path, *, rate: float = 300.0, exchanges: str = "binance,kraken", port: int = 0) -> None:
+    def __init__(self, directory: Path, *, rate: float = 1000.0, exchanges: str = "binance,kraken", port: int = 0) -> None:
         self.ledger = directory / "ledger"
         arguments = ["serve", "--port", str(port), "--rate", str(rate), "--ledger", str(self.ledger), "--exchanges", exchanges]
         arguments += ["--liquidations-per-minute", "120"]

@@ -382,6 +382,27 @@ def test_a_successor_that_never_delivers_leaves_the_old_socket_in_place():
     asyncio.run(scenario())
 
 
+def test_a_successor_takes_over_although_the_old_socket_was_cut_meanwhile():
+    async def script(socket: ServerConnection, number: int) -> None:
+        if number == 0:
+            await socket.send(json.dumps({"id": 1}))
+            await socket.send(json.dumps({"cut": "graceful"}))
+            await asyncio.sleep(0.2)
+            return
+        await asyncio.sleep(0.3)
+        await socket.send(json.dumps({"id": 2}))
+        await stay(socket)
+
+    async def scenario() -> None:
+        market = Market(script)
+        async with running(market, ToyVenue()) as connection:
+            await until(lambda: connection.reconnects == 1)
+            assert len(market.opened) == 2
+            assert gaps(connection) == [("disconnect", False), ("disconnect", True)]
+
+    asyncio.run(scenario())
+
+
 def test_a_session_that_distrusts_its_socket_gets_a_new_one():
     async def script(socket: ServerConnection, number: int) -> None:
         await socket.send(json.dumps({"cut": "now"} if number == 0 else {"id": 5}))
