@@ -32,7 +32,7 @@ format: setup
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --extra dev --upgrade -o requirements.lock
+	  --no-annotate --no-strip-extras --extra dev --upgrade -o requirements.lock
 
 bench: setup  ## every figure the project claims, as commands that print it
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

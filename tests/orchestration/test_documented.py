@@ -62,7 +62,7 @@ def test_every_verb_stands_in_the_readme() -> None:
 
 
 def test_every_document_is_reachable_from_the_readme_or_the_usage_page() -> None:
-    pages = [page for page in (ROOT / "docs").glob("*.md")]
+    pages = sorted((ROOT / "docs").glob("*.md"))
     linked = (ROOT / "README.md").read_text() + (ROOT / "docs" / "usage.md").read_text()
 
     missing = [page.name for page in pages if page.name not in linked]
