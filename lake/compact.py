@@ -113,7 +113,7 @@ def _compact_hour(home: Home, spec: Dataset, hour: Hour, present: HourFiles, *, 
     inputs = _Inputs([old] if old else [], [])
     number = hour.moment.hour
     if old:
-        metadata = _metadata(old)
+        metadata = parquet.read_metadata(old.path)
         inputs.shares[number] = HourShare(inputs=metadata.inputs, watermark=old.watermark, duplicates=metadata.duplicates)
     inputs.parts = _new_parts(present, now, frozenset(inputs.shares[number].inputs) if old else frozenset())
     if old and not inputs.parts:
@@ -158,12 +158,12 @@ def _compact_day(home: Home, spec: Dataset, day: date, *, visible_after: float, 
     now = now_us(clock)
     days = day_files(home, spec.name, day)
     old = days[-1] if days else None
-    inputs = _Inputs([old] if old else [], [], dict(_metadata(old).hours) if old else {})
+    inputs = _Inputs([old] if old else [], [], dict(parquet.read_metadata(old.path).hours) if old else {})
     for hour in Hour.of_day(day):
         present = hour_files(home, spec.name, hour)
         if not old and present.hours:
             latest = present.hours[-1]
-            metadata = _metadata(latest)
+            metadata = parquet.read_metadata(latest.path)
             inputs.sealed.append(latest)
             inputs.shares[hour.moment.hour] = HourShare(inputs=metadata.inputs, watermark=latest.watermark, duplicates=metadata.duplicates)
         held = inputs.shares.get(hour.moment.hour)
@@ -207,13 +207,6 @@ def _sealed(kind: str, watermark: int, instant: int) -> str:
     return str(SealedName(kind, instant, watermark))
 
 
-def _metadata(file: VisibleFile) -> Metadata:
-    try:
-        return parquet.read_metadata(file.path)
-    except (OSError, pa.ArrowException) as error:
-        raise UnreadableFile(file.path, str(error)) from error
-
-
 def _merge(spec: Dataset, inputs: _Inputs, finish: Callable[[dict[int, HourShare]], Metadata], path: Path) -> None:
     """Write the merged rows of `inputs`; parts that cannot be read are taken out of them and become problems."""
     while True:
@@ -247,7 +240,7 @@ def _shares(inputs: _Inputs) -> dict[int, HourShare]:
         shares[number] = HourShare(
             inputs=tuple(sorted({*share.inputs, part.id})),
             watermark=max(share.watermark, part.visible_from),
-            duplicates=add_duplicates(share.duplicates, _metadata(part).duplicates),
+            duplicates=add_duplicates(share.duplicates, parquet.read_metadata(part.path).duplicates),
         )
     return shares
 
@@ -279,7 +272,7 @@ def _at(path: Path, hour: Hour | None) -> VisibleFile:
 
 def _describe(spec: Dataset, file: VisibleFile, *, written: bool, problems: list[str] | None = None) -> CompactionResult:
     """The result that speaks of a sealed file as it lies there."""
-    metadata = _metadata(file)
+    metadata = parquet.read_metadata(file.path)
     footer = pq.read_metadata(file.path)
     first, last = time_range(spec, footer)
     return CompactionResult(

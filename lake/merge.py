@@ -6,7 +6,7 @@ Sorting is stable: rows equal in the whole sort key keep the order they came in.
 alone, so that it does not matter in which order parts are merged:
 * first: a row of the stream before one fetched over REST, then the earliest `local_timestamp`, then the least of the other columns;
 * last: each column has its latest value that is not null, by `local_timestamp`, `ordinal`, then the value itself (so a healed gap
-  completes the open one, and two messages of one instant complete each other);
+  completes the open one, and two messages of one instant complete each other); a row completed before counts as of its latest arrival;
 * sum: the integer columns outside the key are added.
 """
 

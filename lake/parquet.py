@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.errors import SchemaMismatch
+from lake.errors import SchemaMismatch, UnreadableFile
 from lake.registry import Dataset
 
 FORMAT: Final = 1
@@ -115,8 +115,11 @@ def add_duplicates(*several: Duplicates) -> Duplicates:
 
 @lru_cache(maxsize=8192)
 def read_metadata(path: Path) -> Metadata:
-    """Footer metadata of a lake file; cached, for a name never changes its contents. Raises what pyarrow raises on a broken file."""
-    return Metadata.decode(pq.read_metadata(path).metadata)
+    """Footer metadata of a lake file; cached, for a name never changes its contents. Raises `UnreadableFile`."""
+    try:
+        return Metadata.decode(pq.read_metadata(path).metadata)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise UnreadableFile(path, " ".join(str(error).split())) from error
 
 
 def writer_options(dataset: Dataset, level: int) -> dict[str, Any]:

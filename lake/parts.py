@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from lake import files
+from lake.errors import UnreadableFile
 from lake.files import Clock, Staged
 from lake.merge import merge_rows, sort_rows
 from lake.parquet import Metadata, write_parquet
@@ -45,7 +46,7 @@ def seal_segment(home: Home, segment: Segment, *, visible_after: float, clock: C
         floor = max([floor, *(file.watermark for file in sealed)])
         name = partial(_name, segment)
         mine = [part for part in present.parts if part.id == segment.id]
-        held = any(segment.id in covers(file, hour)[0] for file in sealed)
+        held = any(_holds(file, hour, segment) for file in sealed)
         if mine and not held and any(mine[-1].visible_from <= file.watermark for file in sealed):
             # It appeared after its instant, its writer died before it could move it on, and a compaction passed it by meanwhile.
             staged.append(Staged(mine[-1].path, name))
@@ -62,6 +63,14 @@ def seal_segment(home: Home, segment: Segment, *, visible_after: float, clock: C
         instant = max(instant, new)
     files.write_small(segment.marker, str(instant))
     return paths
+
+
+def _holds(sealed: VisibleFile, hour: Hour, segment: Segment) -> bool:
+    """Whether a sealed file has the rows of the segment; one that cannot be read has nobody's, and must not stop the landing."""
+    try:
+        return segment.id in covers(sealed, hour)[0]
+    except UnreadableFile:
+        return False
 
 
 def _name(segment: Segment, instant: int) -> str:
