@@ -27,21 +27,22 @@ class BaseSession:
         self.last_received: int | None = None
         self.acked: dict[str, int | None] = {}
         """Trade streams by symbol and when they were acknowledged, until their first trade."""
-        self._next_hour: int | None = None
+        self.next_hour = 0
+        """Start of the next hour, microseconds; 0 until the clock is known."""
 
     def see(self, now: int) -> None:
-        """Something arrived at `now`."""
+        """Something arrived at `now`. Sessions write this out where every frame passes."""
         self.last_received = now
-        if self._next_hour is None or now >= self._next_hour:
+        if now >= self.next_hour:
             self.see_time(now)
 
     def see_time(self, now: int) -> None:
         """The clock has reached `now`: open the hour when a new one has begun."""
-        if self._next_hour is None:
-            self._next_hour = hour_start(now) + HOUR_US
-        elif now >= self._next_hour:
-            hour = hour_start(now)
-            self._next_hour = hour + HOUR_US
+        if now < self.next_hour:
+            return
+        known, hour = self.next_hour, hour_start(now)
+        self.next_hour = hour + HOUR_US
+        if known:
             for feed in self.book_feeds.values():
                 feed.open_hour(hour)
 

@@ -75,7 +75,9 @@ class MarketSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
+            self.last_received = received
+            if received >= self.next_hour:
+                self.see_time(received)
         if isinstance(frame, str):
             frame = frame.encode()
         route = self._routes.get(frame[_STREAM_AT : frame.find(b'"', _STREAM_AT)])
