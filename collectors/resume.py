@@ -50,11 +50,12 @@ class Past:
                     if dataset == "trades":
                         self._seed(continuity, symbol)
                     place = (symbol, dataset)
-                    ends = self._last_times(dataset)
-                    if place in continuity.gaps or (exchange, symbol) not in ends:
+                    if place in continuity.gaps:
                         continue
                     continuity.gaps[place] = waiting = self._gaps.get((exchange, *place), [])
-                    if any(gap.kind == "disconnect" and gap.to_time is None for gap in waiting):
+                    # Forced orders are rare: that a symbol's trades were collected tells that its liquidations were.
+                    ends = self._last_times("trades" if dataset == "liquidations" else dataset)
+                    if (exchange, symbol) not in ends or any(gap.kind == "disconnect" and gap.to_time is None for gap in waiting):
                         continue
                     # All streams of an exchange ended when the process did: a symbol that was quiet then missed nothing before.
                     end = max(time for (other, _), time in ends.items() if other == exchange)

@@ -23,7 +23,7 @@ from lake.wal import Segment, list_segments, open_segments, read_segment
 from tests.collectors.simulating import Running, Simulator, until
 
 KILLS = int(os.environ.get("TICKHOUSE_KILLS", "5"))
-LONGEST_LIFE_SECONDS = 2.5
+LONGEST_LIFE_SECONDS = 2.0
 
 
 class Acknowledged:

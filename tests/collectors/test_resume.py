@@ -130,6 +130,19 @@ def test_a_gap_that_was_left_open_is_taken_over_instead_of_opened_again(leave):
     )
 
 
+def test_a_gap_of_a_stream_that_never_delivered_is_taken_over_too(leave):
+    former = EventBuffer()
+    writer = former.writer("binance", "former")
+    former.continuity("binance").open_gap(
+        writer, "ETH/USDT", channel="trades", kind="disconnect", now=NOW - 9 * SECOND, from_time=NOW - 9 * SECOND
+    )
+
+    events = restored(leave(former))
+
+    assert gap_rows(events) == []
+    assert [gap.from_time for gap in events.continuity("binance").open_gaps("ETH/USDT", "trades")] == [NOW - 9 * SECOND]
+
+
 def test_a_hole_that_never_healed_does_not_hide_the_end_of_the_last_life(leave):
     former = EventBuffer()
     writer = former.writer("binance", "former")
