@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 import dagster as dg
+import duckdb
 import polars as pl
 
 from assets.automation import FOLLOW
@@ -16,7 +17,7 @@ from assets.landed import OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.recomputed import RECOMPUTED, candle_differences
 from assets.resources import LakeResource
-from assets.rules import unsound_exchanges
+from assets.rules import DUCKDB, unsound_exchanges
 from lake.derived import read_hour, write_hour
 from lake.paths import Hour
 from lake.registry import TRADE_TIMEFRAMES, Dataset, candle_dataset, dataset
@@ -53,14 +54,17 @@ def _candles(timeframe: str, partitions: dg.HourlyPartitionsDefinition) -> dg.As
     )
     def candles(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it by the bare class
         differences: dict[Hour, str] = {}
-        outcome = each_hour(context, lambda hour: _make(lake, data, timeframe, hour, differences=differences))
+        with duckdb.connect(config=DUCKDB) as connection:
+            outcome = each_hour(context, lambda hour: _make(lake, data, timeframe, hour, connection=connection, differences=differences))
         checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, differences, hours=outcome.hours)]
         return materialized(context, data, outcome, checks=checks)
 
     return candles
 
 
-def _make(lake: LakeResource, data: Dataset, timeframe: str, hour: Hour, *, differences: dict[Hour, str]) -> HourDone:
+def _make(
+    lake: LakeResource, data: Dataset, timeframe: str, hour: Hour, *, connection: duckdb.DuckDBPyConnection, differences: dict[Hour, str]
+) -> HourDone:
     trades, watermark = read_hour(lake.house, "trades", hour)
     rows = pl.DataFrame(trades)
     left_out = unsound_exchanges(rows)
@@ -71,8 +75,9 @@ def _make(lake: LakeResource, data: Dataset, timeframe: str, hour: Hour, *, diff
         lake.house, data.name, hour, candles.to_arrow().cast(data.schema), watermark=watermark, visible_after=lake.visible_after_seconds
     )
     # A higher watermark: another run has meanwhile written candles of later trades, which these do not speak of.
-    if result.watermark == watermark and (difference := candle_differences(sound.to_arrow(), result.path, timeframe, hour=hour)):
-        differences[hour] = difference
+    if result.watermark == watermark:
+        difference = candle_differences(connection, sound.to_arrow(), result.path, timeframe, hour=hour)
+        differences |= {hour: difference} if difference else {}
     return HourDone(
         hour=hour,
         path=result.path,

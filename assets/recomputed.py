@@ -10,7 +10,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from assets.rules import DUCKDB, Rule
+from assets.rules import Rule
 from lake.paths import HOUR_US, Hour
 
 TOLERANCE: Final = 1e-12
@@ -46,21 +46,21 @@ _SECOND: Final = """
 """
 
 
-def candle_differences(trades: pa.Table, candles: Path, timeframe: str, *, hour: Hour) -> str | None:
+def candle_differences(connection: duckdb.DuckDBPyConnection, trades: pa.Table, candles: Path, timeframe: str, *, hour: Hour) -> str | None:
     """One sentence on where the `hour` in the file `candles` differs from a second computation of its `trades`, or None.
 
     `trades` has the registry's columns, unique by key; `timeframe` is one of 1m, 5m, 15m and 1h.
     """
-    with duckdb.connect(config=DUCKDB) as connection:
-        connection.register("trades", trades)
-        values = {
-            "path": str(candles),
-            "start": hour.start,
-            "end": hour.end,
-            "width": _MINUTES[timeframe] * 60_000_000,
-            "tolerance": TOLERANCE,
-        }
-        found = connection.execute(_SECOND, values).fetchall()
+    values = {
+        "path": str(candles),
+        "start": hour.start,
+        "end": hour.end,
+        "width": _MINUTES[timeframe] * 60_000_000,
+        "tolerance": TOLERANCE,
+    }
+    connection.register("trades", trades)
+    found = connection.execute(_SECOND, values).fetchall()
+    connection.unregister("trades")
     if not found:
         return None
     exchange, symbol, time, absent, surplus = found[0]

@@ -88,7 +88,7 @@ def arrivals(home: Home, cursor: Cursor, *, now: int, grace: int, start: Hour, l
     found += [_whole(home, name, hour, now=now, late=True) for hour in before for name in LANDED]
     told = {(arrival.dataset, arrival.hour) for arrival in found}
     swept = now - OVERLOOKED_US
-    for name, hour in _overlooked(home, cursor.swept or swept, swept, first=Hour(first), until=Hour(until), grace=grace):
+    for name, hour in _overlooked(home, cursor.swept or swept, swept, now=now, span=range(first, until), grace=grace):
         if (name, hour) not in told:
             found.append(_whole(home, name, hour, now=now, late=True))
     return found, Cursor(now, min((first, *behind)), max((until, *(hour + HOUR_US for hour in ahead))), swept)
@@ -123,8 +123,8 @@ def _fresh(home: Home, seen: int, *, now: int) -> list[tuple[str, Hour]]:
     return sorted(found, key=lambda one: (one[1], one[0]))
 
 
-def _overlooked(home: Home, after: int, upto: int, *, first: Hour, until: Hour, grace: int) -> list[tuple[str, Hour]]:
-    """Reported hours that became due in (after, upto] and still hold a part that no sealed file covers.
+def _overlooked(home: Home, after: int, upto: int, *, now: int, span: range, grace: int) -> list[tuple[str, Hour]]:
+    """Reported hours that became due in (after, upto] and at `now` still hold a part of then that no sealed file covers.
 
     An hour is due when it is over, and again when a part counts later than that: each part brings its hour here once.
     """
@@ -132,8 +132,8 @@ def _overlooked(home: Home, after: int, upto: int, *, first: Hour, until: Hour, 
     late = set(_hour_directories(home, LANDED, changed_since=after - _APPEARS_BEFORE_US))
     found = []
     for name, hour in sorted(closed | late, key=lambda one: (one[1], one[0])):
-        if first <= hour < until and hour.end + grace <= upto:
-            loose = [file.visible_from for file in hour_inputs(home, name, hour, upto) if file.kind == "part"]
+        if hour.start in span and hour.end + grace <= upto:
+            loose = [file.visible_from for file in hour_inputs(home, name, hour, now) if file.kind == "part" and file.visible_from <= upto]
             if loose and ((name, hour) in closed or max(loose) > after):
                 found.append((name, hour))
     return found

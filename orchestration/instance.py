@@ -108,4 +108,7 @@ def environment(lake: LakeSettings) -> dict[str, str]:
         "TICKHOUSE_HOME": str(lake.house.root),
         "DAGSTER_HOME": str(lake.house.dagster),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
+        # A tick evaluates what was reported up to its start and nothing after: without this an hour reported while a tick runs is seen
+        # by that tick and by the next, and made twice.
+        "DAGSTER_AUTOMATION_TICK_SETTLE_SECONDS": "0.2",
     }

@@ -20,31 +20,33 @@ from lake.registry import DATASETS
 from lake.settings import LakeSettings
 from orchestration.arrivals import Cursor, arrivals, uncompacted
 from orchestration.automation import AUTOMATION
-from orchestration.sensors import hour_grace, reported
+from orchestration.sensors import LANDED_HOURS, hour_grace, reported
 from orchestration.settings import OrchestrationSettings
 
 _POLL_SECONDS: Final = 0.5
 
 
 def wait_for_first_tick(instance: dg.DagsterInstance, *, since: float, timeout: float) -> float | None:
-    """Wait for a tick of the automation sensor that began after `since`; when it ended, or None after `timeout` seconds.
+    """Wait until both sensors have ticked since `since`; when the automation sensor's tick ended, or None after `timeout` seconds.
 
-    Instants are seconds since 1970.
+    Instants are seconds since 1970. The sensor that reports is waited for too, so that its reports are not taken for missing.
     """
     ends = time.monotonic() + timeout
-    while (ticked := _first_tick(instance, since=since)) is None:
+    while True:
+        ticked, reports = (_first_tick(instance, name, since=since) for name in (AUTOMATION, LANDED_HOURS))
+        if ticked is not None and reports is not None:
+            return ticked
         if time.monotonic() >= ends:
             return None
         time.sleep(_POLL_SECONDS)
-    return ticked
 
 
-def _first_tick(instance: dg.DagsterInstance, *, since: float) -> float | None:
-    """When the first successful tick of the automation sensor after `since` ended."""
+def _first_tick(instance: dg.DagsterInstance, name: str, *, since: float) -> float | None:
+    """When the first successful tick of a sensor after `since` ended."""
     ended = [
         tick.end_timestamp
         for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.instigator_name == AUTOMATION
+        if state.instigator_name == name
         for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
         if tick.end_timestamp is not None and not tick.is_failure
     ]

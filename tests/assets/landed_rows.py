@@ -1,6 +1,7 @@
 """Rows of every landed dataset for tests of assets, landed through the write-ahead log and parts as a collector does."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from lake.layout import ensure
 from lake.parts import seal_segment
-from lake.paths import HOUR_US, Hour
+from lake.paths import HOUR_US, Hour, parse_name
 from lake.registry import dataset
 from lake.settings import LakeSettings
 from lake.wal import WalWriter
@@ -25,9 +26,13 @@ def lake_settings(root: Path) -> LakeSettings:
     return settings
 
 
-def hours_ago(number: int) -> Hour:
+RUNNING = Hour.of(time.time_ns() // 1000)
+"""The hour that ran when the tests began: it stands still, so that no test breaks in the minute an hour ends."""
+
+
+def hours_ago(number: int, *, running: Hour = RUNNING) -> Hour:
     """The hour that began `number` hours before the running one."""
-    return Hour(Hour.of(time.time_ns() // 1000).start - number * HOUR_US)
+    return Hour(running.start - number * HOUR_US)
 
 
 def batch(name: str, columns: dict[str, object], rows: int) -> pa.RecordBatch:
@@ -135,22 +140,24 @@ def whole_hour(hour: Hour, *, seed: int = 0) -> dict[str, pa.RecordBatch]:
     return {"trades": trades(hour, seed=seed), **book(hour), "ledger": ledger(hour), "gaps": gap(hour, healed=True)}
 
 
-def land(settings: LakeSettings, *landed: dict[str, pa.RecordBatch], collector: str = "test") -> None:
-    """Append the batches to the log, seal it, and wait until the parts count."""
+def land(
+    settings: LakeSettings, *landed: dict[str, pa.RecordBatch], collector: str = "test", clock: Callable[[], float] = time.time
+) -> None:
+    """Append the batches to the log, seal it, and wait until the parts count (by a `clock` of its own: as long as that takes)."""
     writer = WalWriter(settings.house, collector)
     for batches in landed:
         for name, rows in batches.items():
             writer.append(name, rows)
     for segment in writer.roll():
-        seal_segment(settings.house, segment, visible_after=settings.visible_after_seconds)
+        seal_segment(settings.house, segment, visible_after=settings.visible_after_seconds, clock=clock)
     writer.close()
-    wait_until_visible(settings)
+    if clock is time.time:
+        wait_until_visible(settings)
 
 
 def wait_until_visible(settings: LakeSettings) -> None:
     """Wait until every file that has appeared counts."""
-    from lake.paths import parse_name
-
-    instants = [parse_name(path.name).visible_from for path in settings.house.root.rglob("*.parquet") if parse_name(path.name)]
-    while time.time_ns() // 1000 <= max(instants, default=0):
+    names = [parse_name(path.name) for path in settings.house.root.rglob("*.parquet")]
+    latest = max((name.visible_from for name in names if name), default=0)
+    while time.time_ns() // 1000 <= latest:
         time.sleep(0.01)

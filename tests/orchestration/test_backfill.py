@@ -1,0 +1,203 @@
+"""A range of hours as one run: the same bytes whenever it runs again, and an hour that is bad alone is bad alone."""
+
+import hashlib
+
+import dagster as dg
+import pytest
+
+from assets.hours import partition_key
+from lake.derived import read_hour
+from lake.paths import Hour
+from lake.registry import DATASETS
+from lake.verify import verify
+from orchestration.definitions import build
+from orchestration.errors import BackfillError
+from orchestration.jobs import HOURS
+from orchestration.run import RANGE_END, RANGE_START, materialize_range
+from orchestration.settings import OrchestrationSettings
+from tests.assets.landed_rows import hours_ago, lake_settings, land, trades, wait_until_visible, whole_hour
+
+FIRST, LAST = hours_ago(26), hours_ago(3)
+
+
+def sealed(lake):
+    """Digest of every sealed file, by path."""
+    return {
+        path.relative_to(lake.house.root): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in lake.house.lake.rglob("hour-*.parquet")
+        if "1970" not in str(path)
+    }
+
+
+def contents(lake):
+    """Digest of the newest sealed file of each dataset and hour: what two lakes have in common whatever their instants."""
+    return {path.parent.relative_to(lake.house.root): hashlib.sha256(path.read_bytes()).hexdigest() for path in newest(lake)}
+
+
+def newest(lake):
+    return [
+        max(directory.glob("hour-*.parquet")) for directory in lake.house.lake.glob("*/date=2*/hour=*") if any(directory.glob("hour-*"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """A lake with 24 hours, materialised once as one run."""
+    lake = lake_settings(tmp_path_factory.mktemp("day"))
+    land(lake, *(whole_hour(hours_ago(number)) for number in range(3, 27) if number != 10))
+    with dg.DagsterInstance.ephemeral() as instance:
+        summary = materialize_range(lake, None, FIRST, LAST, instance=instance)
+        wait_until_visible(lake)
+        yield lake, instance, summary
+
+
+def test_24_hours_are_one_run_in_which_everything_holds(day):
+    lake, instance, summary = day
+
+    assert summary.success, summary.sentence
+    assert instance.get_runs_count() == 1
+    assert (summary.hours, summary.assets, summary.warnings) == (24, len(DATASETS), ())
+    assert summary.rows["trades"] == 23 * 900
+    assert len(newest(lake)) == 24 * len(DATASETS)
+
+
+def test_every_hour_of_the_range_is_a_materialisation_with_its_own_figures(day):
+    _, instance, _ = day
+
+    for name in DATASETS:
+        assert len(instance.get_materialized_partitions(dg.AssetKey(name))) == 24
+    record = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("trades"), asset_partitions=[partition_key(hours_ago(5))]), limit=1
+    ).records[0]
+    metadata = record.asset_materialization.metadata
+    assert metadata["rows"].value == metadata["dagster/partition_row_count"].value == 900
+    assert metadata["gaps"].value == 1
+    assert metadata["bytes"].value > 0
+    assert Hour.of(int(metadata["first_time"].value * 1e6)) == Hour.of(int(metadata["last_time"].value * 1e6)) == hours_ago(5)
+    assert [column.name for column in metadata["dagster/column_schema"].schema.columns] == DATASETS["trades"].schema.names
+
+
+def test_an_hour_in_which_nothing_landed_is_there_and_empty(day):
+    lake, instance, _ = day
+
+    rows, watermark = read_hour(lake.house, "trades", hours_ago(10))
+
+    assert (rows.num_rows, watermark) == (0, 0)
+    assert partition_key(hours_ago(10)) in instance.get_materialized_partitions(dg.AssetKey("candles_1m"))
+    coverage = read_hour(lake.house, "coverage", hours_ago(10))[0].to_pylist()
+    assert {(row["symbol"], row["condition"]) for row in coverage if row["dataset"] == "trades"} == {
+        ("BTC/USDT", "missing"), ("ETH/USDT", "missing"), ("BTC/USD", "missing")
+    }  # fmt: skip
+
+
+def test_the_same_range_again_gives_the_same_bytes_and_writes_nothing(day):
+    lake, _, _ = day
+    before = sealed(lake)
+
+    again = materialize_range(lake, None, FIRST, LAST)
+
+    assert again.success, again.sentence
+    assert sealed(lake) == before
+
+
+def test_hour_by_hour_in_another_order_gives_the_same_candles(day, tmp_path):
+    lake, _, _ = day
+    other = lake_settings(tmp_path)
+    hours = [hours_ago(number) for number in (4, 5)]
+    land(other, *(whole_hour(hour) for hour in sorted(hours)))
+
+    for hour in hours:  # the later one first
+        assert materialize_range(other, ["trades", "candles_1m", "candles_1h"], hour, hour).success
+
+    theirs = contents(lake)
+    ours = {path: digest for path, digest in contents(other).items() if path.parts[1].startswith("candles")}
+    assert len(ours) == 4
+    assert all(theirs[path] == digest for path, digest in ours.items())
+
+
+def test_a_late_part_changes_its_hour_and_no_other(day):
+    lake, _, _ = day
+    before = contents(lake)
+
+    land(lake, {"trades": trades(hours_ago(20), seed=1, per_market=5, first_id=10_000)})
+    summary = materialize_range(lake, None, hours_ago(20), hours_ago(20))
+    wait_until_visible(lake)
+
+    assert summary.success, summary.sentence
+    changed = {path for path, digest in contents(lake).items() if before[path] != digest}
+    assert {path.parts[1] for path in changed} == {"trades", "coverage", "candles_1m", "candles_5m", "candles_15m", "candles_1h"}
+    assert {path.parts[2:] for path in changed} == {tuple(hours_ago(20).directory.split("/"))}
+
+
+def test_the_lake_verifies_after_all_of_it(day):
+    lake, _, _ = day
+
+    report = verify(lake.house)
+
+    assert [problem.sentence for problem in report.problems] == []
+
+
+def test_a_part_that_cannot_be_read_spoils_its_hour_alone(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, {"trades": trades(hours_ago(3))}, {"trades": trades(hours_ago(2))})
+    (part,) = (lake.house.lake / "trades" / hours_ago(3).directory).glob("part-*")
+    part.write_bytes(b"PAR1 and then nothing")
+
+    summary = materialize_range(lake, ["trades", "candles_1m"], hours_ago(3), hours_ago(2))
+
+    assert not summary.success
+    assert summary.rows["trades"] == 900
+    assert any(breach.asset == "trades" and breach.what == "hours" and part.name in breach.why for breach in summary.breaches)
+    wait_until_visible(lake)
+    assert read_hour(lake.house, "candles_1m", hours_ago(2))[0].num_rows > 0
+
+
+def test_bad_prices_of_one_exchange_leave_that_exchange_out_and_keep_the_others(tmp_path):
+    lake = lake_settings(tmp_path)
+    rows = trades(hours_ago(2))
+    bad = trades(hours_ago(2), per_market=1, first_id=9_000, price=-1.0).filter(
+        [exchange == "kraken" for exchange in ["binance", "binance", "kraken"]]
+    )
+    land(lake, {"trades": rows}, {"trades": bad})
+
+    summary = materialize_range(lake, ["trades", "candles_1h"], hours_ago(2), hours_ago(2))
+    wait_until_visible(lake)
+
+    assert set(read_hour(lake.house, "candles_1h", hours_ago(2))[0]["exchange"].to_pylist()) == {"binance"}
+    assert {(breach.asset, breach.what) for breach in summary.breaches} == {("trades", "prices"), ("candles_1h", "hours")}
+
+
+def test_the_running_hour_can_be_made_at_any_time(tmp_path):
+    lake = lake_settings(tmp_path)
+    running = hours_ago(0)
+    land(lake, {"trades": trades(running)})
+
+    assert materialize_range(lake, None, running, running).rows["trades"] == 900
+
+
+def test_a_range_launched_as_a_job_is_one_run_too(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, *(whole_hour(hours_ago(number)) for number in (2, 3)))
+    job = build(OrchestrationSettings(_env_file=None), lake).resolve_job_def(HOURS)
+
+    result = job.execute_in_process(tags={RANGE_START: partition_key(hours_ago(3)), RANGE_END: partition_key(hours_ago(2))})
+
+    assert result.success
+    assert {event.partition for event in result.get_asset_materialization_events()} == {
+        partition_key(hours_ago(number)) for number in (2, 3)
+    }
+    assert len(result.get_asset_materialization_events()) == 2 * len(DATASETS)
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "last", "says"),
+    [
+        (["candels"], FIRST, LAST, "asset 'candels' is unknown, expected one of trades, "),
+        (None, LAST, FIRST, "expected an hour not before its first"),
+        (None, Hour(0), LAST, "hour 1970-01-01-00:00 is no partition"),
+        (None, FIRST, hours_ago(-2), "is no partition"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_with_a_sentence(tmp_path, names, first, last, says):
+    with pytest.raises(BackfillError, match=says):
+        materialize_range(lake_settings(tmp_path), names, first, last)
