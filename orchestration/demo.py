@@ -105,6 +105,7 @@ class Demo:
         publish(self.house)
         self._verify(laps)
         self._show(console)
+        print_query(self.house, console, "Coverage of trades, by hour", CONDITIONS)
         return _verdict(console, laps)
 
     def run(self, *, port: int) -> int:
@@ -122,10 +123,11 @@ class Demo:
 
             def ready(url: str, instance: dg.DagsterInstance) -> None:
                 first, last = self._span()
-                console.print("Materialising the past as one run ...")
-                console.print(materialize_range(self.settings, None, first, last, instance=instance).sentence)
                 self._show(console)
                 self._invite(console, url)
+                console.print("\nMaterialising the past as one run; until then candles are computed from the trades on the fly ...")
+                console.print(materialize_range(self.settings, None, first, last, instance=instance).sentence)
+                print_query(self.house, console, "Coverage of trades, by hour", CONDITIONS)
 
             return run_house(self.settings, config, port=port, ready=ready)
 
@@ -190,7 +192,6 @@ class Demo:
         print_query(self.house, console, "Latest candles", LATEST_CANDLES)
         print_query(self.house, console, "Latest book spreads", LATEST_SPREADS)
         print_query(self.house, console, "What the lake holds", ROWS)
-        print_query(self.house, console, "Coverage of trades, by hour", CONDITIONS)
 
     def _invite(self, console: Console, url: str) -> None:
         console.print(f"\nDagster UI:  [bold]{url}[/bold]")

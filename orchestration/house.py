@@ -40,8 +40,8 @@ def run_house(
 ) -> int:
     """Run collectors and Dagster until Ctrl-C or SIGTERM; 0 when they were stopped by that, 1 when a program died.
 
-    `ready` is called once with the address of the Dagster pages and the instance, as soon as the pages answer. A wrong config is
-    refused before anything starts.
+    `ready` is called once with the address of the Dagster pages and the instance, in a thread of its own, when the pages answer and
+    before Dagster's daemon starts: what it materialises, automation finds done. A wrong config is refused before anything starts.
     """
     settings = OrchestrationSettings()
     load(config, VENUES)
@@ -51,24 +51,33 @@ def run_house(
     port = free_port(host, port)
     prepare(lake, settings)
     url = f"http://{host}:{port}"
+    pages, daemon = dagster_programs(lake, host=host, port=port)
     supervisor = Supervisor(
-        programs=(collector_program(lake, config), *dagster_programs(lake, host=host, port=port)),
+        programs=(collector_program(lake, config), pages),
         logs=lake.house.root / "logs",
         say=typer.echo,
         shutdown_seconds=settings.shutdown_seconds,
     )
-    begun = time.time()
+
+    def bring_up(instance: dg.DagsterInstance) -> None:
+        if ready is not None:
+            ready(url, instance)
+        begun = time.time()
+        if not supervisor.stopping:
+            supervisor.add(daemon)
+            _catch_up(instance, lake, settings, begun, supervisor)
+
+    begun = time.monotonic()
     with open_instance(lake, settings) as instance, stopping_on_signals(supervisor):
         try:
             supervisor.start()
             typer.echo(f"Starting collectors and Dagster; their logs are in {supervisor.logs}")
-            supervisor.watch(until=lambda: _answers(url) or time.time() - begun > _PAGES_SECONDS)
+            supervisor.watch(until=lambda: _answers(url) or time.monotonic() - begun > _PAGES_SECONDS)
             if not supervisor.stopping:
                 typer.echo(f"Dagster UI: {url}")
-                if ready is not None:
-                    ready(url, instance)
-                catching_up = threading.Thread(target=_catch_up, args=(instance, lake, settings, begun), daemon=True)
-                catching_up.start()
+                rising = _InBackground(lambda: bring_up(instance))
+                supervisor.watch(until=rising.ended)
+                rising.raise_error()
             supervisor.watch()
         except OrchestrationError as error:
             typer.echo(f"{error}; the rest is stopped", err=True)
@@ -79,6 +88,31 @@ def run_house(
     return 0
 
 
+class _InBackground:
+    """Work in a thread that does not keep the process alive; its error is raised by whoever asks."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._error: BaseException | None = None
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            self._error = error
+
+    def ended(self) -> bool:
+        """Whether the work is done or has failed."""
+        return not self._thread.is_alive()
+
+    def raise_error(self) -> None:
+        """Raise what the work raised, if it did."""
+        if self._error is not None:
+            raise self._error
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/server_info", timeout=2):  # noqa: S310 - our own server on this machine
@@ -87,9 +121,13 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _catch_up(instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings, since: float) -> None:
+def _catch_up(
+    instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings, since: float, supervisor: Supervisor
+) -> None:
     """Report what landed before automation began to watch: its first evaluation remembers only."""
     if not wait_for_first_tick(instance, since=since, timeout=_FIRST_TICK_SECONDS):
+        if supervisor.stopping:
+            return
         typer.echo(f"Dagster's automation did not tick within {_FIRST_TICK_SECONDS:g} s: see its log", err=True)
         return
     again = report_unmaterialised(instance, lake, settings)

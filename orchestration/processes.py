@@ -72,9 +72,13 @@ class Supervisor:
         """Start every program, in order."""
         self.logs.mkdir(parents=True, exist_ok=True)
         for program in self.programs:
-            child = _Child(program)
-            self._children.append(child)
-            self._spawn(child)
+            self.add(program)
+
+    def add(self, program: Program) -> None:
+        """Start one more program, and look after it like the others; safe to call while another thread watches."""
+        child = _Child(program)
+        self._spawn(child)
+        self._children.append(child)
 
     def ask_to_stop(self) -> None:
         """Make `watch` stop everything and return; safe to call from a signal handler."""
