@@ -122,8 +122,9 @@ class Storage(RuleBasedStateMachine):
     )
     def land(self, who: str, hours: list[Hour], until: str) -> None:
         """Append rows, close the segment, seal it: as far as `until` says."""
-        if not (writer := self.writers[who]):
-            self.writers[who] = writer = WalWriter(self.home, who)
+        self.restart(who)
+        writer = self.writers[who]
+        assert writer
         for name, make in (("trades", trade), ("book_deltas", level)):
             numbers = {next(self.numbers): hour for hour in hours}
             made = [make(number, at=hour.start + number % 59 * MINUTE, symbol=f"S{number % 3}/USDT") for number, hour in numbers.items()]
@@ -213,7 +214,7 @@ class Storage(RuleBasedStateMachine):
 
 
 Storage.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=40,
     deadline=None,
     database=None,
