@@ -134,7 +134,7 @@ class Gathering:
     def _read_groups(self, file: int, groups: list[int]) -> pa.Table:
         path = self._paths[file]
         try:
-            with pq.ParquetFile(path, metadata=self._footers[file]) as opened:
+            with pq.ParquetFile(path, metadata=self._footers[file], page_checksum_verification=True) as opened:
                 return opened.read_row_groups(groups).cast(self._dataset.schema)
         except _BROKEN as error:
             raise UnreadableFile(path, str(error)) from error
@@ -162,7 +162,7 @@ class Gathering:
             if not mixed:
                 continue
             try:
-                with pq.ParquetFile(path, metadata=self._footers[number]) as opened:
+                with pq.ParquetFile(path, metadata=self._footers[number], page_checksum_verification=True) as opened:
                     keys = opened.read_row_groups(mixed, columns=self._by)
             except _BROKEN as error:
                 raise UnreadableFile(path, str(error)) from error
@@ -203,7 +203,7 @@ def read_hour_rows(dataset: Dataset, path: Path, hour: Hour, *, columns: list[st
     with_time = list(dict.fromkeys([*names, dataset.time_column]))
     gathering = Gathering(dataset, [path])
     try:
-        with pq.ParquetFile(path) as opened:
+        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
             groups = gathering.groups_within(hour.start, hour.end)
             table = opened.read_row_groups(groups, columns=with_time)
     except _BROKEN as error:

@@ -144,6 +144,7 @@ def writer_options(dataset: Dataset, level: int) -> dict[str, Any]:
         "column_encoding": encodings,
         "write_statistics": True,
         "store_schema": False,
+        "write_page_checksum": True,
         "dictionary_pagesize_limit": 8 * 1024 * 1024,
     }
 

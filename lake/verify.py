@@ -105,7 +105,7 @@ def _check_file(spec: Dataset, file: VisibleFile, report: Report) -> bool:
     """Schema, metadata, order and hours of one file; False where it cannot be read."""
     report.files += 1
     try:
-        with pq.ParquetFile(file.path) as opened:
+        with pq.ParquetFile(file.path, page_checksum_verification=True) as opened:
             check_schema(spec, opened.schema_arrow.remove_metadata())
             metadata = Metadata.decode(opened.metadata.metadata)
             sound = _check_rows(spec, file, opened, report)
@@ -238,6 +238,9 @@ def _check_candles(home: Home, at: int, report: Report) -> None:
             if file.hour is None:
                 continue
             trades = hour_files(home, "trades", file.hour).at(at)
-            reach = max((each.visible_from if each.kind == "part" else covers(each, file.hour)[1] for each in trades), default=0)
+            try:
+                reach = max((each.visible_from if each.kind == "part" else covers(each, file.hour)[1] for each in trades), default=0)
+            except UnreadableFile:
+                continue  # reported where it lies
             if file.watermark > reach:
                 report.add(file.path, f"has watermark {file.watermark}, expected at most {reach}, the newest input of its trades")
