@@ -8,6 +8,7 @@ requests several, they become one backfill, which runs the whole range as one ru
 
 import dagster as dg
 
+from assets.automation import CHAIN_TAG
 from orchestration.settings import OrchestrationSettings
 
 AUTOMATION = "follow_landed_hours"
@@ -21,5 +22,5 @@ def automation_sensor(settings: OrchestrationSettings) -> dg.AutomationCondition
         description="Requests what follows from the hours that have landed.",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.sensor_seconds,
-        run_tags={"tickhouse/trigger": "automation"},
+        run_tags=CHAIN_TAG,
     )

@@ -73,7 +73,10 @@ load_from:
 
 
 def prepare(lake: LakeSettings, settings: OrchestrationSettings) -> Path:
-    """Write the instance's configuration under the home; returns its directory, the DAGSTER_HOME.
+    """Write the instance's configuration under the home and make its databases; returns its directory, the DAGSTER_HOME.
+
+    Dagster makes missing databases when it opens them, and two programs that do so at once make one of them fail: so they are made here,
+    before any program starts.
 
     Raises:
         InstanceError: the directory cannot be written.
@@ -88,6 +91,9 @@ def prepare(lake: LakeSettings, settings: OrchestrationSettings) -> Path:
     except OSError as error:
         message = f"the Dagster instance at {directory} cannot be written ({error.strerror}), expected a directory that is ours"
         raise InstanceError(message) from error
+    if not (directory / "storage" / "schedules").exists():
+        with dg.DagsterInstance.from_config(str(directory)):
+            pass
     return directory
 
 

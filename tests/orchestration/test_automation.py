@@ -1,11 +1,12 @@
 """The automation condition on a fixed clock: what has landed decides what is requested, whenever it landed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from assets.automation import CHAIN_TAG
 from assets.hours import partition_key
 from assets.landed import landed_key
 from lake.paths import Hour
@@ -13,6 +14,7 @@ from lake.registry import DATASETS, LANDED
 from lake.settings import LakeSettings
 from orchestration.definitions import build
 from orchestration.jobs import HOURS
+from orchestration.run import RANGE_END, RANGE_START
 from orchestration.settings import OrchestrationSettings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -34,10 +36,14 @@ class Clockwork:
         for name in names:
             self._report(landed_key(name), hour)
 
-    def made(self, hour: datetime, names: Iterable[str] = tuple(DATASETS)) -> None:
-        """Run the assets for an hour of this empty lake, as the daemon would: all in one run."""
+    def made(
+        self, hour: datetime, names: Iterable[str] = tuple(DATASETS), *, last: datetime | None = None, tags: Mapping[str, str] = CHAIN_TAG
+    ) -> None:
+        """Run the assets for an hour of this empty lake (or until the hour `last`), as the daemon would: all in one run."""
         result = self.job.execute_in_process(
-            instance=self.instance, partition_key=key(hour), asset_selection=[dg.AssetKey(name) for name in names]
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in names],
+            tags={**tags, RANGE_START: key(hour), RANGE_END: key(last or hour)},
         )
         assert result.success
 
@@ -170,10 +176,33 @@ def test_several_hours_at_once_are_all_requested(clockwork):
     assert clockwork.tick(NOON + timedelta(minutes=1)) == {key(hour): CHAIN for hour in hours}
 
 
+def test_a_range_that_automation_made_is_followed_by_nothing(clockwork):
+    first, last = NOON - timedelta(hours=4), NOON - timedelta(hours=2)
+    clockwork.tick(NOON)
+    for number in (4, 3, 2):
+        clockwork.land(NOON - timedelta(hours=number))
+    clockwork.tick(NOON + timedelta(minutes=1))
+
+    clockwork.made(first, last=last)
+
+    assert clockwork.tick(NOON + timedelta(minutes=2)) == {}
+    assert clockwork.tick(NOON + timedelta(minutes=3)) == {}
+
+
+def test_a_range_of_trades_made_by_hand_is_followed_by_its_candles(clockwork):
+    clockwork.tick(NOON)
+
+    clockwork.made(NOON - timedelta(hours=3), ["trades"], last=NOON - timedelta(hours=2), tags={})
+
+    requested = clockwork.tick(NOON + timedelta(minutes=1))
+    assert set(requested) == {key(NOON - timedelta(hours=3)), key(NOON - timedelta(hours=2))}
+    assert all({"candles_1m", "candles_1h"} <= names for names in requested.values())
+
+
 def test_making_the_trades_of_the_running_hour_by_hand_makes_its_candles_follow(clockwork):
     clockwork.tick(NOON + timedelta(minutes=30))
 
-    clockwork.made(NOON, ["trades"])
+    clockwork.made(NOON, ["trades"], tags={})
 
     requested = clockwork.tick(NOON + timedelta(minutes=32))[key(NOON)]
     assert {"candles_1m", "candles_1h"} <= requested
