@@ -75,8 +75,12 @@ class TradeFeed:
         price: float,
         amount: float,
         fills: int = 1,
+        covers: int = 1,
     ) -> None:
-        """Land one trade of the stream unless its id has landed; `timestamp` and `received` in microseconds, amount in base units."""
+        """Land one trade of the stream unless its id has landed; `timestamp` and `received` in microseconds, amount in base units.
+
+        `covers` counts the ids that end with `number` and are all in this row.
+        """
         if not (0.0 < price < inf and 0.0 < amount < inf):
             raise FrameError(self.writer.exchange, f"trade {number} has price {price} and amount {amount}, expected both above 0")
         tape = self.tape
@@ -93,10 +97,31 @@ class TradeFeed:
             suspect = timestamp > received + SUSPECT_AFTER
             self.writer.trade((self.key, timestamp, received, number, number, sold, price, amount, fills, False, suspect))
         if not self._carrying:
-            self._first(number, timestamp, last=last, received=received)
-        elif last is not None and number > last + 1 and self.contiguous:
-            self._hole(number, timestamp, last=last, received=received)
+            self._first(number, timestamp, last=last, received=received, covers=covers)
+        elif last is not None and number - covers > last and self.contiguous:
+            self._hole(number - covers + 1, timestamp, last=last, received=received)
         tape.last_time = timestamp
+
+    def take_keyed(
+        self, identity: str, timestamp: int, *, received: int | None, sold: bool, price: float, amount: float, rest: bool = False
+    ) -> bool:
+        """Land one trade whose id has no order (a UUID) unless it has landed lately; True when it is new. Nothing can be told missing."""
+        if not (0.0 < price < inf and 0.0 < amount < inf):
+            raise FrameError(self.writer.exchange, f"trade {identity} has price {price} and amount {amount}, expected both above 0")
+        new = self.writer.continuity.recent(f"trades of {self.symbol}").add(identity)
+        if new:
+            local = timestamp if received is None else received
+            suspect = received is not None and timestamp > received + SUSPECT_AFTER
+            row = (self.key, timestamp, local, self.writer.next_ordinal(), identity, sold, price, amount, 1, rest, suspect)
+            self.writer.trade(row)
+        else:
+            self.writer.duplicate("trades")
+        if not rest:
+            if not self._carrying:
+                self._first(None, timestamp, last=None, received=received)
+            if new:
+                self.tape.last_time = timestamp
+        return new
 
     def take_rest(
         self, number: int, timestamp: int, *, received: int | None, sold: bool, price: float, amount: float, fills: int = 1
@@ -129,24 +154,26 @@ class TradeFeed:
             if first is not None and last is not None and not self.tape.seen.missing(first, last):
                 continuity.heal(self.writer, gap, by="rest", now=gap.noticed if now is None else now)
 
-    def _first(self, number: int, timestamp: int, *, last: int | None, received: int | None) -> None:
-        """The first trade of a socket tells what the silence before it cost."""
+    def _first(self, number: int | None, timestamp: int, *, last: int | None, received: int | None, covers: int = 1) -> None:
+        """The first trade of a socket tells what the silence before it cost; `number` is None where ids have no order."""
         continuity = self.writer.continuity
         continuity.carry(self.session, self.symbol, "trades")
         self._carrying = True
         now = timestamp if received is None else received
+        first = None if number is None else number - covers + 1
+        missed = first is None or (self.contiguous and last is not None and first > last + 1)
         waiting = [gap for gap in continuity.open_gaps(self.symbol, "trades") if gap.kind == "disconnect" and gap.to_time is None]
         for gap in waiting:
-            gap.to_sequence = number if last is None else max(number, last + 1)
-            missed = self.contiguous and last is not None and number > last + 1
+            if first is not None:
+                gap.to_sequence = first if last is None else max(first, last + 1)
             if missed and self._holes is not None:
                 gap.to_time = timestamp
                 self.writer.gap(gap.row(None, None))
                 self._holes(self, gap)
             else:
                 continuity.heal(self.writer, gap, by="reconnect", now=now, to_time=now)
-        if not waiting and last is not None and number > last + 1 and self.contiguous:
-            self._hole(number, timestamp, last=last, received=received)
+        if not waiting and missed and first is not None and last is not None:
+            self._hole(first, timestamp, last=last, received=received)
 
     def _hole(self, number: int, timestamp: int, *, last: int, received: int | None) -> None:
         gap = self.writer.continuity.open_gap(

@@ -80,6 +80,12 @@ class TextSide:
         levels = self._levels
         return b"".join([levels[price][2] for price in prices])
 
+    def spelled(self, count: int) -> list[bytes]:
+        """Digits of each of the best `count` levels, best first."""
+        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
+        levels = self._levels
+        return [levels[price][2] for price in prices]
+
     def columns(self, count: int) -> Columns:
         """Prices and amounts of the best `count` levels, best first."""
         prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]

@@ -45,6 +45,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     tick_size: float | None = None
     lot_size: float | None = None
     contract_size: float = 1.0
+    inverse: bool = False
+    """True where a contract is worth `contract_size` units of the quote instead, so that its base units depend on the price."""
     price_decimals: int | None = None
     amount_decimals: int | None = None
     active: bool = True
