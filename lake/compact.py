@@ -251,6 +251,7 @@ def _write_rows(spec: Dataset, inputs: _Inputs, writer: LakeWriter) -> dict[int,
     counted: dict[int, Duplicates] = {}
     for _, tables in Gathering(spec, inputs.paths).tables():
         table = pa.concat_tables(tables).combine_chunks()
+        tables.clear()  # the rows are in `table` now; held twice they would double the memory of a busy hour
         if spec.merge == "none" or not touched:
             writer.write(sort_rows(spec, table))
             continue

@@ -8,7 +8,6 @@ from __future__ import annotations
 import filecmp
 import time
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -134,13 +133,3 @@ def _write(spec: Dataset, rows: pa.Table, metadata: Metadata, path: Path) -> Non
 def _standing(spec: Dataset, path: Path, hour: Hour, watermark: int) -> WriteResult:
     rows = read_hour_rows(spec, path, hour, columns=[spec.time_column]).num_rows
     return WriteResult(path=path, rows=rows, bytes=path.stat().st_size, watermark=watermark, written=False)
-
-
-def written_days(home: Home, dataset_name: str) -> list[date]:
-    """Days of a dataset that are one file."""
-    found = []
-    for name in files.names(home.days / dataset_name):
-        day = date.fromisoformat(name.removeprefix("date="))
-        if any(file.visible_from > 0 for file in day_files(home, dataset_name, day)):
-            found.append(day)
-    return found

@@ -96,9 +96,8 @@ def merge_rows(dataset: Dataset, table: pa.Table) -> tuple[pa.Table, Duplicates]
     table = sort_rows(dataset, table)
     if dataset.merge == "none" or table.num_rows < 2:
         return table, {}
-    numbered = _polars(table.select(list(dataset.unique_key))).with_row_index(_ROW)
-    repeated = numbered.filter(pl.struct(dataset.unique_key).is_duplicated()) if _repeats(numbered, dataset) else None
-    if repeated is None or repeated.is_empty():
+    repeated = _repeated(dataset, table)
+    if repeated.is_empty():
         return table, {}
     rows = repeated[_ROW]
     groups = _polars(table.take(pa.array(rows.to_numpy())))
@@ -110,8 +109,19 @@ def merge_rows(dataset: Dataset, table: pa.Table) -> tuple[pa.Table, Duplicates]
     return result, _counts(dataset, groups, merged)
 
 
-def _repeats(keys: pl.DataFrame, dataset: Dataset) -> bool:
-    return bool(keys.select(pl.struct(dataset.unique_key).n_unique()).item() < keys.height)
+def _repeated(dataset: Dataset, table: pa.Table) -> pl.DataFrame:
+    """Row number and key of every row whose key another row has too."""
+    # Hashes first, a column at a time: all keys of a busy hour side by side would take a gigabyte, and few repeat.
+    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    for seed, name in enumerate(dataset.unique_key, start=1):
+        column = pl.from_arrow(table[name])
+        assert isinstance(column, pl.Series)
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + column.hash(seed).to_numpy()
+    ordered = np.sort(hashes)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    rows = np.flatnonzero(np.isin(hashes, shared)) if len(shared) else np.empty(0, dtype=np.int64)
+    keys = _polars(table.select(list(dataset.unique_key)).take(pa.array(rows))).with_columns(pl.Series(_ROW, rows))
+    return keys.filter(pl.struct(dataset.unique_key).is_duplicated())
 
 
 def _polars(table: pa.Table) -> pl.DataFrame:
@@ -122,8 +132,8 @@ def _polars(table: pa.Table) -> pl.DataFrame:
 
 def repeated_keys(dataset: Dataset, table: pa.Table) -> int:
     """Rows beyond the first of each unique key."""
-    keys = _polars(table.select(list(dataset.unique_key)))
-    return int(keys.height - keys.select(pl.struct(dataset.unique_key).n_unique()).item()) if keys.height else 0
+    repeated = _repeated(dataset, table)
+    return repeated.height - repeated.select(dataset.unique_key).unique().height
 
 
 def _resolve(dataset: Dataset, groups: pl.DataFrame) -> pl.DataFrame:
