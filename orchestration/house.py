@@ -125,11 +125,12 @@ def _catch_up(
     instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings, since: float, supervisor: Supervisor
 ) -> None:
     """Report what landed before automation began to watch: its first evaluation remembers only."""
-    if not wait_for_first_tick(instance, since=since, timeout=_FIRST_TICK_SECONDS):
+    ticked = wait_for_first_tick(instance, since=since, timeout=_FIRST_TICK_SECONDS)
+    if ticked is None:
         if supervisor.stopping:
             return
         typer.echo(f"Dagster's automation did not tick within {_FIRST_TICK_SECONDS:g} s: see its log", err=True)
         return
-    again = report_unmaterialised(instance, lake, settings)
+    again = report_unmaterialised(instance, lake, settings, ticked=ticked)
     if again:
         typer.echo(f"Reported {len(again)} landed hours that were not materialised yet.")
