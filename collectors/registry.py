@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, kraken
+from collectors.venues import binance, kraken, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
     "kraken": kraken.VENUE,
+    "okx": okx.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

@@ -95,7 +95,7 @@ class StreamedBook:
             return
         self.applied = frame.sequence
         self._asked = None
-        if frame.checksum is None or frame.spelled is None:
+        if frame.spelled is None:
             book = feed.book if isinstance(feed.book, Book) else Book()
             book.load(frame.bids, frame.asks)
             feed.book = book
@@ -103,7 +103,7 @@ class StreamedBook:
             spelled = TextBook(_UNBOUNDED)
             spelled.load(*_text_levels(frame))
             feed.book = spelled
-            if not self._agrees(spelled, frame.checksum):
+            if frame.checksum is not None and not self._agrees(spelled, frame.checksum):
                 self._lost("checksum", frame, received)
                 return
         feed.opened(timestamp=frame.timestamp, received=received, sequence=frame.sequence)
@@ -126,6 +126,11 @@ class StreamedBook:
                     return
             self.applied = frame.sequence
         book = feed.book
+        if isinstance(book, TextBook) and frame.spelled is None:
+            # The venue stopped sending checksums in the middle of a book.
+            levels = book.levels()
+            book = feed.book = Book()
+            book.load(*levels)
         if isinstance(book, TextBook):
             book.apply(*_text_levels(frame))
             if frame.checksum is not None and not self._agrees(book, frame.checksum):
