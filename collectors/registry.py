@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, kraken, okx
+from collectors.venues import binance, bitfinex, kraken, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
     "kraken": kraken.VENUE,
     "okx": okx.VENUE,
+    "bitfinex": bitfinex.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

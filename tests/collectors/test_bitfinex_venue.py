@@ -1,0 +1,325 @@
+"""Bitfinex: every recording accounted for, checksums over the wire's spelling, te and tu, sides of forced closings, live sessions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from collectors.decode import Decoding, decode_files
+from collectors.errors import FrameError, UnknownSymbol
+from collectors.recording import Line, open_recording, parse
+from collectors.registry import exchange_of
+from collectors.rows import EventBuffer
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venues.bitfinex import VENUE
+from collectors.venues.bitfinex.instruments import Names, parse_conf
+
+T0 = 1_785_640_000_000_000
+MS = T0 // 1000
+FILES = (
+    "message_samples.jsonl",
+    "rest_conf_lists_20210417.jsonl",
+    "v2_book_checksum_vectors.jsonl",
+    "v2_book_trades_ticker_20250815.jsonl.gz",
+    "v2_book_trades_ticker_seq_20210405.jsonl.gz",
+)
+STREAMS = FILES[3:]
+BTC = Instrument(exchange="bitfinex", symbol="BTC/USDT", native="tBTCUST", market="spot", base="BTC", quote="USDT")
+PERP = Instrument(
+    exchange="bitfinex", symbol="BTC/USDT:USDT", native="tBTCF0:USTF0", market="perp", base="BTC", quote="USDT", settle="USDT"
+)
+INSTRUMENTS = {each.symbol: each for each in (BTC, PERP)}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_frame_is_accounted_for_and_none_is_dead(recordings: Path, name: str) -> None:
+    decoding = decode_files("bitfinex", [recordings / "bitfinex" / name])
+    report = decoding.report(decoding.tables())
+    assert report.frames == report.control + report.ignored + report.decoded > 0
+    assert (decoding.dead, report.gaps, report.checksums.failed) == ([], 0, 0)
+
+
+def test_no_recording_is_left_out(recordings: Path) -> None:
+    assert {path.name for path in (recordings / "bitfinex").iterdir()} == set(FILES)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_books_never_cross(recordings: Path, name: str) -> None:
+    decoding = Decoding("bitfinex")
+    taken = 0
+    with open_recording(recordings / "bitfinex" / name) as lines:
+        for number, raw in enumerate(lines, start=1):
+            decoding.take(parse(raw, where=name), file=name, number=number)
+            for feed in decoding.session.books().values():
+                if feed.updates != taken and feed.live:
+                    bids, asks = feed.book.columns(1)
+                    assert not (bids[0] and asks[0]) or bids[0][0] < asks[0][0], f"line {number}: {feed.symbol}"
+            taken = sum(feed.updates for feed in decoding.session.books().values())
+    assert taken > 3000
+    assert all(feed.live for feed in decoding.session.books().values())
+
+
+def test_checksums_over_the_wires_spelling_verify_exponents_included(recordings: Path) -> None:
+    decoding = decode_files("bitfinex", [recordings / "bitfinex/v2_book_checksum_vectors.jsonl"])
+    assert (decoding.session.checksums.verified, decoding.session.checksums.failed) == (1, 0)
+    # The second case ends without its cs frame: send it.
+    decoding.take(Line(None, "in", "wss://api-pub.bitfinex.com/ws/2", raw='[123,"cs",1770440002]'), file="", number=1)
+    assert (decoding.session.checksums.verified, decoding.session.checksums.failed) == (2, 0)
+
+
+def test_known_totals_of_a_numbered_recording(recordings: Path) -> None:
+    report = (decoding := decode_files("bitfinex", [recordings / "bitfinex" / STREAMS[1]])).report(decoding.tables())
+    assert set(report.symbols) == {"CHZ/USDT", "ETH/JPY", "ETH2X/ETH", "GTX/USDT", "KNC/BTC", "LRC/BTC", "REQ/USD", "ZRX/ETH"}
+    assert sum(each.book.updates for each in report.symbols.values()) == 22466
+    # Eight snapshots of thirty, and eight trades that each came as te and as tu.
+    assert report.rows["trades"] == 248
+    assert decoding.events.writers["bitfinex", "bitfinex-recorded"].trades.duplicates == 8
+
+
+def test_sides_of_real_trades_follow_the_sign(recordings: Path) -> None:
+    decoding = decode_files("bitfinex", [recordings / "bitfinex" / STREAMS[0]])
+    trades = {row["trade_id"]: row for row in decoding.tables()["trades"].to_pylist()}
+    bought = trades["1795583311"]
+    assert (bought["side"], bought["price"], bought["amount"]) == ("buy", 118950.0, 0.00014761)
+    assert {row["side"] for row in trades.values()} == {"buy", "sell"}
+    assert not any(row["symbol"].startswith("f") for row in trades.values())
+
+
+def test_forced_closings_name_the_position_and_executions_are_left_out(recordings: Path) -> None:
+    decoding = decode_files("bitfinex", [recordings / "bitfinex/message_samples.jsonl"])
+    rows = {row["liquidation_id"]: row for row in decoding.tables()["liquidations"].to_pylist()}
+    assert set(rows) == {"143683674", "143679087"}
+    long, short = rows["143683674"], rows["143679087"]
+    assert (long["symbol"], long["side"], long["price"], long["amount"]) == ("BTC/USDT:USDT", "sell", 9080.0, 0.00268657)
+    assert (short["symbol"], short["side"], short["price"], short["amount"]) == ("ETH/USDT:USDT", "buy", 222.248906484356, 8.6007)
+    assert long["sampled"] is None
+
+
+def test_derivative_status_of_several_ages(recordings: Path) -> None:
+    decoding = decode_files("bitfinex", [recordings / "bitfinex/message_samples.jsonl"])
+    rows = decoding.tables()["derivatives"].to_pylist()
+    assert [row["funding_rate"] for row in rows] == [None, 0.00196337, 0.0, 0.0]
+    assert [row["mark_price"] for row in rows][2:] == [8196.973333333333, 8208.893333333333]
+    assert rows[0]["index_price"] == 173.57
+
+
+def test_codes_become_names() -> None:
+    names = Names()
+    assert [names.symbol(native) for native in ("tBTCUST", "tDOGE:USD", "tBTCF0:USTF0", "tDOTF0:BTCF0", "tDSHBTC")] == [
+        "BTC/USDT",
+        "DOGE/USD",
+        "BTC/USDT:USDT",
+        "DOT/BTC:BTC",
+        "DASH/BTC",
+    ]
+
+
+def test_the_venues_own_map_of_codes_rules_and_test_pairs_are_left_out() -> None:
+    (request,) = VENUE.instrument_requests(VENUE.endpoints, ["spot", "perp"])
+    assert request.url == "https://api-pub.bitfinex.com/v2/conf/pub:info:pair,pub:info:pair:futures,pub:map:currency:sym"
+    spot = [["BTCUST", [None, None, None, "0.00004", "2000"]], ["GTXUST", [None]], ["TESTBTC:TESTUSD", [None]]]
+    body = json.dumps([spot, [["BTCF0:USTF0", [None]]], [["GTX", "GT"], ["UST", "USDt"]]]).encode()
+    listed = VENUE.parse_instruments(request, body)
+    assert [(each.symbol, each.native, each.market) for each in listed] == [
+        ("BTC/USDT", "tBTCUST", "spot"),
+        ("GT/USDT", "tGTXUST", "spot"),
+        ("BTC/USDT:USDT", "tBTCF0:USTF0", "perp"),
+    ]
+    with pytest.raises(FrameError):
+        parse_conf(request.url, b"[[]]", Names())
+
+
+class Socket:
+    def __init__(
+        self, *symbols: str, channels: tuple[str, ...] = ("trades", "book"), events: EventBuffer | None = None, at: int = T0
+    ) -> None:
+        self.events = events or EventBuffer()
+        wanted = Wanted(symbols=symbols or ("BTC/USDT",), channels=channels, depth=25)
+        self.plan = VENUE.plan(wanted, INSTRUMENTS)[-1]
+        self.session = VENUE.session(self.plan, self.events, wanted)
+        self.now = at
+        self.session.opened(at)
+        self.opening = self.commands()
+        self.sequence = 0
+
+    def feed(self, *frame: Any, skip: int = 0) -> Outcome:
+        self.now += 10_000
+        self.sequence += 1 + skip
+        return self.session.feed(json.dumps([*frame, self.sequence, self.now // 1000]), self.now)
+
+    def event(self, **event: Any) -> None:
+        assert self.session.feed(json.dumps(event), self.now) is Outcome.CONTROL
+
+    def subscribed(self) -> Socket:
+        self.event(event="subscribed", channel="trades", chanId=1, symbol="tBTCUST", pair="BTCUST")
+        self.event(event="subscribed", channel="book", chanId=2, symbol="tBTCUST", prec="P0", freq="F0", len="25")
+        return self
+
+    def commands(self) -> list[dict[str, Any]]:
+        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
+        self.session.actions.clear()
+        return found
+
+    def rows(self, dataset: str) -> list[dict[str, Any]]:
+        drained = self.events.drain()
+        return drained[dataset].to_pylist() if dataset in drained else []
+
+
+def test_a_socket_is_configured_before_it_subscribes() -> None:
+    conf, trades, book = Socket().opening
+    assert conf == {"event": "conf", "flags": 229376}
+    assert trades == {"event": "subscribe", "channel": "trades", "symbol": "tBTCUST"}
+    assert book == {"event": "subscribe", "channel": "book", "symbol": "tBTCUST", "prec": "P0", "freq": "F0", "len": "25"}
+
+
+def test_the_plan_keeps_below_the_venues_channels_and_closings_have_their_own_socket() -> None:
+    many = {
+        f"A{n}/USD": Instrument(exchange="bitfinex", symbol=f"A{n}/USD", native=f"tA{n}:USD", market="spot", base="A", quote="USD")
+        for n in range(30)
+    }
+    wanted = Wanted(symbols=tuple(many), channels=VENUE.channels)
+    plans = VENUE.plan(wanted, many)
+    assert [len(plan.streams) for plan in plans] == [24, 24, 12, 30]
+    closings = VENUE.session(plans[-1], EventBuffer(), wanted)
+    closings.opened(T0)
+    assert [json.loads(a.text).get("key") for a in closings.actions if isinstance(a, SendText)] == [None, "liq:global"]
+    with pytest.raises(UnknownSymbol):
+        VENUE.plan(Wanted(symbols=("X/USD",), channels=("trades",)), many)
+
+
+def test_te_and_tu_of_a_trade_land_once() -> None:
+    socket = Socket().subscribed()
+    socket.feed(1, [[12, MS, 0.5, 91000], [11, MS, -0.25, 90999]])
+    socket.feed(1, "te", [13, MS, -0.05, 91248])
+    socket.feed(1, "tu", [13, MS, -0.05, 91248])
+    assert [(row["trade_id"], row["side"], row["amount"]) for row in socket.rows("trades")] == [
+        ("11", "sell", 0.25),
+        ("12", "buy", 0.5),
+        ("13", "sell", 0.05),
+    ]
+
+
+def test_count_zero_deletes_whatever_the_amount_says() -> None:
+    socket = Socket().subscribed()
+    socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
+    socket.feed(2, [99, 2, 4.0])
+    socket.feed(2, [100, 0, 1])
+    feed = socket.session.book_feeds["BTC/USDT"]
+    assert feed.book.levels() == ([(99.0, 4.0)], [(101.0, 3.0)])
+    assert [(row["price"], row["amount"], row["sequence"]) for row in socket.rows("book_deltas")][2:] == [(99.0, 4.0, 2), (100.0, 0.0, 3)]
+
+
+def test_a_checksum_mismatch_subscribes_that_book_anew_and_late_frames_are_ignored() -> None:
+    socket = Socket().subscribed()
+    socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
+    right = crc32(b"100:2.0:101:-3.0")
+    assert socket.feed(2, "cs", right - (1 << 32) if right >= 1 << 31 else right) is Outcome.DECODED
+    assert socket.session.checksums.verified == 1
+    socket.feed(2, "cs", 7)
+    unsubscribe, subscribe = socket.commands()
+    assert unsubscribe == {"event": "unsubscribe", "chanId": 2}
+    assert (subscribe["channel"], subscribe["symbol"]) == ("book", "tBTCUST")
+    assert socket.feed(2, [99, 1, 1.0]) is Outcome.IGNORED
+    assert [(row["kind"], row["healed_at"]) for row in socket.rows("gaps")] == [("checksum", None)]
+    socket.event(event="subscribed", channel="book", chanId=3, symbol="tBTCUST", prec="P0", freq="F0", len="25")
+    socket.feed(3, [[100, 1, 2.0], [101, 1, -3.0]])
+    assert [row["healed_by"] for row in socket.rows("gaps")] == ["snapshot"]
+
+
+def test_a_sequence_gap_loses_books_asks_for_trades_and_a_fresh_socket() -> None:
+    socket = Socket().subscribed()
+    socket.feed(1, "te", [13, MS, -0.05, 91248])
+    socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
+    socket.feed(1, "hb")
+    assert socket.session.actions == []
+    socket.feed(1, "hb", skip=1)
+    request, reconnect = socket.session.actions
+    assert isinstance(reconnect, Reconnect)
+    assert isinstance(request, HttpGet)
+    assert request.url.startswith(f"https://api-pub.bitfinex.com/v2/trades/tBTCUST/hist?start={MS - 1}&end=")
+    assert sorted((row["channel"], row["kind"]) for row in socket.rows("gaps")) == [("book_deltas", "sequence"), ("trades", "sequence")]
+    socket.session.feed_http(request, json.dumps([[14, MS + 5, 0.1, 91250]]).encode(), socket.now)
+    drained = socket.events.drain()
+    assert [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()] == [("14", "rest")]
+    assert [(row["channel"], row["healed_by"]) for row in drained["gaps"].to_pylist()] == [("trades", "rest")]
+
+
+def test_a_frame_sent_twice_changes_nothing() -> None:
+    socket = Socket().subscribed()
+    socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
+    socket.sequence -= 1
+    assert socket.feed(2, [99, 1, 2.0]) is Outcome.IGNORED
+    assert socket.session.actions == []
+
+
+def test_trades_missed_while_the_socket_was_gone_are_fetched() -> None:
+    first = Socket().subscribed()
+    first.feed(1, "te", [13, MS, -0.05, 91248])
+    first.session.closed(first.now)
+    second = Socket(events=first.events, at=first.now + 60_000_000).subscribed()
+    (request,) = [action for action in second.session.actions if isinstance(action, HttpGet)]
+    second.feed(1, [[15, MS + 70, 0.5, 91000]])
+    second.session.feed_http(request, json.dumps([[14, MS + 60, 0.1, 91250], [15, MS + 70, 0.5, 91000]]).encode(), second.now)
+    drained = second.events.drain()
+    assert [row["trade_id"] for row in drained["trades"].to_pylist()] == ["13", "15", "14"]
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+
+
+def test_maintenance_and_restart_ask_for_a_fresh_socket() -> None:
+    socket = Socket()
+    socket.event(event="info", code=20060, msg="maintenance")
+    assert socket.session.actions == []
+    for code in (20051, 20061):
+        socket.event(event="info", code=code, msg="")
+        assert isinstance(socket.session.actions.pop(), Reconnect)
+
+
+def test_derivatives_and_closings_of_a_live_socket() -> None:
+    socket = Socket("BTC/USDT:USDT", channels=("derivatives",))
+    assert socket.opening[1]["key"] == "deriv:tBTCF0:USTF0"
+    socket.event(event="subscribed", channel="status", chanId=5, key="deriv:tBTCF0:USTF0")
+    status = [MS, None, 91000, 90990, None, 1e6, None, MS + 1000, 1e-5, 3, None, 0.0001, None, None, 90995.5, None, None, 123.5]
+    socket.feed(5, status)
+    (row,) = socket.rows("derivatives")
+    assert (row["funding_rate"], row["index_price"], row["mark_price"], row["open_interest"]) == (0.0001, 90990.0, 90995.5, 123.5)
+    closings = Socket("BTC/USDT:USDT", channels=("liquidations",))
+    closings.event(event="subscribed", channel="status", chanId=6, key="liq:global")
+    closings.feed(6, [["pos", 7, MS, None, "tBTCF0:USTF0", -0.8, 90868, None, 0, 0, None, None]])
+    closings.feed(6, [["pos", 8, MS, None, "tETHF0:USTF0", -0.8, 90868, None, 0, 0, None, None]])
+    assert [(row["side"], row["amount"], row["value_usd"]) for row in closings.rows("liquidations")] == [
+        ("buy", 0.8, pytest.approx(72694.4))
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "[",
+        "[1]",
+        '[1,"te"]',
+        '[1,"te",[1,2]]',
+        '[1,"te",[13,1785640000000,0,5]]',
+        '[1,"te",[13,5,1,5]]',
+        "[2,[100,1,0]]",
+        '[2,["x",1,1]]',
+        '[2,"cs","a"]',
+    ],
+)
+def test_a_frame_that_cannot_be_right_is_a_frame_error(frame: str) -> None:
+    socket = Socket().subscribed()
+    socket.feed(2, [[100, 1, 2.0]])
+    with pytest.raises(FrameError):
+        socket.session.feed(frame, socket.now)
+    assert socket.rows("trades") == []
+
+
+def test_markets_and_hosts() -> None:
+    assert (VENUE.market_of("BTC/USDT"), VENUE.market_of("BTC/USDT:USDT")) == ("spot", "perp")
+    assert exchange_of("wss://api-pub.bitfinex.com/ws/2") == "bitfinex"
+    with pytest.raises(UnknownSymbol):
+        VENUE.market_of("BTC/USD:BTC")
