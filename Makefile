@@ -35,7 +35,7 @@ lock:  ## renew requirements.lock from pyproject.toml (needs uv)
 	  --no-annotate --no-strip-extras --extra dev --upgrade -o requirements.lock
 
 bench: setup  ## every figure the project claims, as commands that print it
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/*.py; do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
