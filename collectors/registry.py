@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, kraken, okx
+from collectors.venues import binance, bitfinex, coinbase, kraken, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
     "kraken": kraken.VENUE,
     "okx": okx.VENUE,
     "bitfinex": bitfinex.VENUE,
+    "coinbase": coinbase.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}
