@@ -81,6 +81,9 @@ class MarketSession(BaseSession):
         if isinstance(frame, str):
             frame = frame.encode()
         route = self._routes.get(frame[_STREAM_AT : frame.find(b'"', _STREAM_AT)])
+        if route is _ignore:
+            # Most frames of a busy socket: not worth a call.
+            return Outcome.IGNORED
         try:
             return self._unrouted(frame, received) if route is None else route(frame, received)
         except msgspec.MsgspecError as error:
