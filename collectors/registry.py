@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, coinbase, kraken, okx
+from collectors.venues import binance, bitfinex, bybit, coinbase, kraken, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -19,6 +19,7 @@ VENUES: Final[Mapping[str, Venue]] = {
     "okx": okx.VENUE,
     "bitfinex": bitfinex.VENUE,
     "coinbase": coinbase.VENUE,
+    "bybit": bybit.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

@@ -82,6 +82,16 @@ class StreamedBook:
         self._crossed_at: int | None = None
         self._mismatches = 0
 
+    def takes(self, rank: int, *, snapshot: bool) -> bool:
+        """Whether a frame of a channel of a depth is for this book; a snapshot of a deeper channel, or of any while nothing stands, is."""
+        if rank != self.rank:
+            if snapshot and (rank > self.rank or not self.feed.live):
+                self.rank = rank
+                self.applied = None
+                return True
+            return not self.feed.live
+        return True
+
     def awaited(self, now: int) -> None:
         """The subscription stands: the snapshot is due."""
         if not self.feed.live and self._asked is None:

@@ -79,9 +79,7 @@ class LiveSession(OkxSession):
             self.trade_feed(arg.instId)
             self.acked[self.names[arg.instId].symbol] = now
         elif arg.channel == "books" and self.admits(arg.instId) and now is not None:
-            book = self.book(arg.instId, rank=400)
-            if book is not None:
-                book.awaited(now)
+            self.book(arg.instId, rank=400).awaited(now)
 
     def refused(self, envelope: wire.Envelope) -> None:
         self._log.warning("command refused", code=envelope.code, message=envelope.msg)

@@ -92,19 +92,14 @@ class OkxSession(BaseSession):
             feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=self.counted, holes=self.holes())
         return feed
 
-    def book(self, native: str, *, rank: int) -> StreamedBook | None:
-        """The book of an instrument for a channel of a depth; None when a deeper channel's book stands."""
+    def book(self, native: str, *, rank: int) -> StreamedBook:
+        """The book of an instrument, kept from its first frame on, by a channel of depth `rank`."""
         symbol = self.names[native].symbol
         known = self.streamed.get(symbol)
         if known is None:
             feed = self.book_feeds[symbol] = BookFeed(self.writer, symbol, session=self, book=Book())
             known = StreamedBook(feed, rule=linked, checksums=self.checksums, renew=self.renewal(native), rank=rank)
             self.streamed[symbol] = known
-        if known.rank != rank:
-            if known.feed.live and rank < known.rank:
-                return None
-            known.rank = rank
-            known.applied = None
         return known
 
     def take_rest_trades(self, data: bytes | msgspec.Raw, *, received: int | None) -> Outcome:
@@ -198,7 +193,7 @@ class OkxSession(BaseSession):
             return Outcome.IGNORED
         frames = [book_frame(row, self.names[native].contract) for row in wire.decode_books(data)]
         book = self.book(native, rank=rank)
-        if book is None:
+        if not book.takes(rank, snapshot=not update):
             return Outcome.IGNORED
         for frame in frames:
             (book.update if update else book.snapshot)(frame, received)

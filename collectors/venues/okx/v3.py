@@ -146,7 +146,7 @@ def _take_depth(session: OkxSession, envelope: Envelope, kind: str, *, received:
             spelled=None if row.checksum is None else (spelling_of(row.bids), spelling_of(row.asks)),
         )
         book = session.book(row.instrument_id, rank=DEPTHS[kind])
-        if book is not None:
+        if book.takes(DEPTHS[kind], snapshot=envelope.action != "update"):
             (book.update if envelope.action == "update" else book.snapshot)(frame, received)
             outcome = Outcome.DECODED
     return outcome

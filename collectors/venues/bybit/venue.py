@@ -1,0 +1,88 @@
+"""The venue contract, answered for Bybit.
+
+Put here: endpoints, limits, plan. Keep out: protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from collectors.errors import UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venues.bybit import instruments
+from collectors.venues.bybit.live import LiveSession
+from collectors.venues.bybit.messages import EXCHANGE
+from collectors.venues.bybit.recorded import Recorded
+
+SYMBOLS_PER_SOCKET: Final = 150
+"""Four topics of some 30 characters each stay below the 21,000 a connection may name."""
+
+
+class BybitVenue:
+    """Spot, linear and inverse contracts."""
+
+    exchange = EXCHANGE
+    endpoints: Mapping[str, str] = {
+        "spot_ws": "wss://stream.bybit.com/v5/public/spot",
+        "linear_ws": "wss://stream.bybit.com/v5/public/linear",
+        "inverse_ws": "wss://stream.bybit.com/v5/public/inverse",
+        "rest": "https://api.bybit.com",
+    }
+    channels: Sequence[str] = CHANNELS
+    limits = Limits(connects=500, connects_per_seconds=300.0, rest_weight=500, rest_weight_per_seconds=5.0)
+
+    def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
+        """Ask each market for its instruments."""
+        return instruments.instrument_requests(endpoints, markets)
+
+    def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
+        """Instruments of one answer; raises `FrameError` when it is none."""
+        del request
+        return instruments.parse_instruments(body)
+
+    def market_of(self, symbol: str) -> str:
+        """`BASE/QUOTE` is spot, settled in the quote linear, in the base inverse; raises `UnknownSymbol` for anything else."""
+        found = re.fullmatch(r"([^/:\s]+)/([^/:\s]+?)(?::([^/:\s-]+)(?:-\d{6})?)?", symbol)
+        if found is not None and found[3] in (None, found[1], found[2]):
+            return "spot" if found[3] is None else "linear" if found[3] == found[2] else "inverse"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
+
+    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
+        """Sockets for what is wanted; raises `UnknownSymbol`."""
+        for symbol in wanted.symbols:
+            if symbol not in instruments:
+                raise UnknownSymbol(self.exchange, symbol, instruments)
+        chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
+        plans: list[ConnectionPlan] = []
+        for market in ("spot", "linear", "inverse"):
+            carried = ("trades", "book") if market == "spot" else self.channels
+            channels = [channel for channel in carried if channel in wanted.channels]
+            here = [instrument for instrument in chosen if instrument.market == market]
+            starts = range(0, len(here), SYMBOLS_PER_SOCKET) if channels else ()
+            for number, group in enumerate(here[start : start + SYMBOLS_PER_SOCKET] for start in starts):
+                plans.append(
+                    ConnectionPlan(
+                        name=f"{EXCHANGE}-{market}-{number}",
+                        exchange=EXCHANGE,
+                        market=market,
+                        url=self._endpoints(wanted)[f"{market}_ws"],
+                        streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
+                        instruments=tuple(group),
+                    )
+                )
+        return plans
+
+    def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
+        """A session for a new socket of `plan`."""
+        writer = events.writer(self.exchange, plan.name)
+        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
+
+    def recorded_session(self, events: EventBuffer) -> RecordedSession:
+        """A session for recorded frames of any connection."""
+        return Recorded(events)
+
+    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
+        return {**self.endpoints, **wanted.endpoints}
