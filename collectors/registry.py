@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, bybit, coinbase, kraken, okx
+from collectors.venues import binance, bitfinex, bybit, coinbase, htx, kraken, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -20,10 +20,14 @@ VENUES: Final[Mapping[str, Venue]] = {
     "bitfinex": bitfinex.VENUE,
     "coinbase": coinbase.VENUE,
     "bybit": bybit.VENUE,
+    "htx": htx.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}
 """Former names of exchanges that are accepted."""
+
+HOSTS: Final[Mapping[str, str]] = {"huobi": "htx", "hbdm": "htx"}
+"""Parts of host names that do not carry the exchange's id."""
 
 
 def venue(name: str) -> Venue:
@@ -41,4 +45,4 @@ def exchange_of(conn: str) -> str | None:
     for name in VENUES:
         if name in (parts.hostname or "") or name == first:
             return name
-    return None
+    return next((name for part, name in HOSTS.items() if part in (parts.hostname or "") and name in VENUES), None)

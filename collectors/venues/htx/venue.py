@@ -1,0 +1,62 @@
+"""The venue contract, answered for HTX.
+
+Put here: endpoints, limits, which market a symbol belongs to. Keep out: protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from collectors.errors import UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Wanted
+from collectors.venues.htx import instruments, plan
+from collectors.venues.htx.live import LiveSession
+from collectors.venues.htx.messages import EXCHANGE
+from collectors.venues.htx.recorded import Recorded
+
+
+class HtxVenue:
+    """Spot and USDT-margined linear swaps; recordings of coin-margined swaps are decoded too."""
+
+    exchange = EXCHANGE
+    endpoints: Mapping[str, str] = {
+        "spot_ws": "wss://api.htx.com",
+        "spot_rest": "https://api.htx.com",
+        "linear_ws": "wss://api.hbdm.com",
+        "linear_rest": "https://api.hbdm.com",
+    }
+    channels: Sequence[str] = CHANNELS
+    limits = Limits(connects=10, connects_per_seconds=10.0, rest_weight=50, rest_weight_per_seconds=10.0)
+
+    def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
+        """Ask each market for its list."""
+        return instruments.instrument_requests(endpoints, markets)
+
+    def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
+        """Instruments of a list; raises `FrameError` when it is none."""
+        return instruments.parse_instruments(body, spot="contract_info" not in request.url)
+
+    def market_of(self, symbol: str) -> str:
+        """`BASE/QUOTE` is spot, `BASE/QUOTE:QUOTE` (with or without a date) is linear; raises `UnknownSymbol` for anything else."""
+        pair, colon, settle = symbol.partition(":")
+        base, slash, quote = pair.partition("/")
+        if base and slash and quote and (not colon or settle.partition("-")[0] == quote):
+            return "linear" if colon else "spot"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT"))
+
+    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
+        """Sockets for what is wanted; raises `UnknownSymbol`."""
+        return plan.plan(wanted, instruments, self._endpoints(wanted))
+
+    def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
+        """A session for a new socket of `plan`."""
+        writer = events.writer(self.exchange, plan.name)
+        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
+
+    def recorded_session(self, events: EventBuffer) -> RecordedSession:
+        """A session for recorded frames of any connection."""
+        return Recorded(events)
+
+    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
+        return {**self.endpoints, **wanted.endpoints}
