@@ -6,7 +6,7 @@ Keep out: wire formats, request URLs, rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -24,14 +24,25 @@ REFRESH_EVERY: Final = 30_000_000
 
 @dataclass(slots=True, frozen=True)
 class Diff:
-    """One update of a diff stream: it holds what changed after `previous` (or before `first`) up to `last`."""
+    """One update of a diff stream: it holds what changed after `previous` (or before `first`) up to `last`.
+
+    `sequences` names the sequence of each bid and each ask, where the venue does; `timestamp` is None where it sends none.
+    """
 
     first: int
     last: int
     previous: int | None
     bids: Levels
     asks: Levels
-    timestamp: int
+    timestamp: int | None
+    sequences: tuple[Sequence[int], Sequence[int]] | None = None
+
+    def after(self, sequence: int) -> tuple[Levels, Levels]:
+        """Bids and asks but those that a book as of `sequence` holds already."""
+        if self.sequences is None or self.first > sequence:
+            return self.bids, self.asks
+        bids = [level for level, number in zip(self.bids, self.sequences[0], strict=True) if number > sequence]
+        return bids, [level for level, number in zip(self.asks, self.sequences[1], strict=True) if number > sequence]
 
 
 class DiffBook:
@@ -75,15 +86,15 @@ class DiffBook:
             feed.writer.discard("book_deltas", "stale", rows=len(diff.bids) + len(diff.asks))
             return
         if follows is Follows.AHEAD:
-            now = diff.timestamp if received is None else received
-            feed.lost("sequence", now=now, from_sequence=self._applied, to_sequence=diff.first)
+            feed.lost("sequence", now=self._now(diff, received), from_sequence=self._applied, to_sequence=diff.first)
             self.restart()
             self._hold(diff, received)
             return
+        bids, asks = diff.after(self._applied) if self._fresh else (diff.bids, diff.asks)
         self._fresh = False
         self._applied = diff.last
-        self._book.apply(diff.bids, diff.asks)
-        feed.changed(diff.bids, diff.asks, timestamp=diff.timestamp, received=received, sequence=diff.last)
+        self._book.apply(bids, asks)
+        feed.changed(bids, asks, timestamp=diff.timestamp, received=received, sequence=diff.last)
         if self._refreshing:
             self._buffer.append(diff)
             self._align(received)
@@ -146,7 +157,7 @@ class DiffBook:
         feed = self.feed
         levels = len(diff.bids) + len(diff.asks)
         if self._buffered_levels + levels > MAX_BUFFERED_LEVELS:
-            now = diff.timestamp if received is None else received
+            now = self._now(diff, received)
             continuity = feed.writer.continuity
             if not continuity.open_gaps(feed.symbol, "book_deltas"):
                 continuity.open_gap(
@@ -175,14 +186,18 @@ class DiffBook:
                 self._open(last_update, bids, asks, kept, received=received)
             return
         if self._after(last_update, kept[0]) is Follows.AHEAD:
-            self._stale(kept[0].timestamp if received is None else received)
+            self._stale(self._now(kept[0], received))
             return
         for place, (before, after) in enumerate(pairwise(kept)):
             if rule.after_update(before.last, first=after.first, last=after.last, previous=after.previous) is Follows.AHEAD:
                 self._buffer = kept[place + 1 :]
-                self._stale(after.timestamp if received is None else received)
+                self._stale(self._now(after, received))
                 return
         self._open(last_update, bids, asks, kept, received=received)
+
+    def _now(self, diff: Diff, received: int | None) -> int:
+        """The time of a frame, as good as it is known."""
+        return received or diff.timestamp or self.feed.last_time or 0
 
     def _after(self, snapshot: int, diff: Diff) -> Follows:
         return self._rule.after_snapshot(snapshot, first=diff.first, last=diff.last, previous=diff.previous)
@@ -191,7 +206,7 @@ class DiffBook:
         was_live = self.feed.live
         self._book.load(bids, asks)
         for diff in kept:
-            self._book.apply(diff.bids, diff.asks)
+            self._book.apply(*diff.after(last_update))
         if not was_live:
             self.feed.updates += len(kept)
         newest = kept[-1] if kept else self._buffer[-1] if self._buffer else None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, bybit, coinbase, htx, kraken, okx
+from collectors.venues import binance, bitfinex, bybit, coinbase, htx, kraken, kucoin, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -21,6 +21,7 @@ VENUES: Final[Mapping[str, Venue]] = {
     "coinbase": coinbase.VENUE,
     "bybit": bybit.VENUE,
     "htx": htx.VENUE,
+    "kucoin": kucoin.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

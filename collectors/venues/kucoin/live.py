@@ -1,0 +1,164 @@
+"""A live socket of the unified gateway: waits for the welcome, subscribes, pings, renews single books, polls contract states.
+
+Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from collectors.errors import FrameError
+from collectors.feeds import TradeFeed
+from collectors.logs import logger
+from collectors.rows import RowWriter
+from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
+from collectors.venues.kucoin import messages as wire
+from collectors.venues.kucoin.instruments import LISTS
+from collectors.venues.kucoin.messages import EXCHANGE
+from collectors.venues.kucoin.session import UnifiedSession
+
+TRADE_TYPES: Final = {"spot": "SPOT", "futures": "FUTURES"}
+DEPTH: Final = "increment@10ms"
+WELCOME_PATIENCE: Final = 10_000_000
+STATES_EVERY: Final = 60_000_000
+"""Open interest, funding, mark and index prices are asked for this often, microseconds; one answer tells all contracts."""
+_RELATIVE: Final = 1_000_000_000_000
+"""A next funding time below this is not a time but the milliseconds until it."""
+
+
+class LiveSession(UnifiedSession):
+    """The life of one socket of a `ConnectionPlan`."""
+
+    spacing_seconds = 0.12
+
+    def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
+        super().__init__(writer, instruments={each.native: each for each in plan.instruments}, linked=True)
+        self.plan = plan
+        self._endpoints = endpoints
+        self._natives = {each.symbol: each.native for each in plan.instruments}
+        self._states = {stream.symbol for stream in plan.streams if stream.channel == "derivatives"}
+        self._awaited: dict[str, Stream] = {}
+        self._commands = 0
+        self._opened: int | None = None
+        self._welcomed = False
+        self._ended = False
+        self._ping_every = 9_000_000
+        self._pinged: int | None = None
+        self._states_at: int | None = None
+        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+
+    def opened(self, now: int | None) -> None:
+        """Nothing is sent before the venue's welcome."""
+        self._opened = now
+        if now is not None:
+            self.see(now)
+
+    def admits(self, native: str) -> bool:
+        return native in self.instruments
+
+    def answered(self, envelope: wire.Envelope) -> None:
+        """The welcome lets the subscriptions go out; acknowledgements confirm them one by one."""
+        if envelope.message == "welcome":
+            if envelope.ping_interval:
+                self._ping_every = envelope.ping_interval * 500
+            if not self._welcomed:
+                self._welcomed = True
+                for stream in self.plan.streams:
+                    if stream.channel != "derivatives":
+                        self._command("subscribe", stream)
+            return
+        if envelope.result is None or str(envelope.id) not in self._awaited:
+            return
+        stream = self._awaited.pop(str(envelope.id))
+        if str(envelope.result).lower() != "true":
+            self._log.warning("command refused", channel=stream.channel, symbol=stream.symbol, message=envelope.message)
+        elif stream.channel == "trades":
+            if stream.symbol not in self.trade_feeds:
+                self.trade_feeds[stream.symbol] = TradeFeed(self.writer, stream.symbol, session=self, contiguous=False)
+                self.acked[stream.symbol] = self.last_received
+        elif self.last_received is not None:
+            self.streamed_book(stream.symbol).awaited(self.last_received)
+
+    def renewal(self, symbol: str) -> Callable[[], None]:
+        def renew() -> None:
+            stream = Stream("book", symbol)
+            self._command("unsubscribe", stream)
+            self._command("subscribe", stream)
+
+        return renew
+
+    def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; raises `FrameError` when it cannot be decoded."""
+        if received is not None:
+            self.see(received)
+        if request.purpose != "open_interest" or received is None:
+            return Outcome.IGNORED
+        try:
+            contracts = wire.decode_contracts(body).data
+        except msgspec.MsgspecError as error:
+            raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
+        for contract in contracts:
+            if self.admits(contract.symbol) and self.symbol(contract.symbol) in self._states:
+                self._state(contract, received)
+        return Outcome.DECODED
+
+    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
+        """The states come round again."""
+        del now
+        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+
+    def tick(self, now: int) -> None:
+        """Time passed."""
+        self.see_time(now)
+        self.confirm_trades(now)
+        self.tick_books(now)
+        if self._states and (self._states_at is None or now >= self._states_at):
+            self._states_at = now + STATES_EVERY
+            endpoint, path = LISTS["futures"]
+            self.actions.append(HttpGet(url=f"{self._endpoints[endpoint]}{path}", purpose="open_interest", weight=4))
+        if not self._welcomed:
+            self._opened = self._opened or now
+            if now - self._opened > WELCOME_PATIENCE:
+                self._end("no welcome came")
+            return
+        if self._pinged is None or now - self._pinged >= self._ping_every:
+            self._pinged = now
+            self.actions.append(SendText(wire.encode({"id": str(now // 1000), "type": "ping"})))
+        if self.last_received is not None and now - self.last_received > 4 * self._ping_every:
+            self._end("neither data nor an answer to a ping came")
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            self.actions.append(Reconnect(reason))
+
+    def _command(self, action: str, stream: Stream) -> None:
+        self._commands += 1
+        command = {"id": str(self._commands), "action": action, "channel": "trade" if stream.channel == "trades" else "obu"}
+        command |= {"tradeType": TRADE_TYPES[self.plan.market], "symbol": self._natives[stream.symbol]}
+        if stream.channel == "book":
+            command["depth"] = DEPTH
+        if action == "subscribe":
+            self._awaited[str(self._commands)] = stream
+        self.actions.append(SendText(wire.encode(command)))
+
+    def _state(self, contract: wire.FuturesContract, received: int) -> None:
+        """What the list says of a contract, as of its arrival: it carries no time of its own."""
+        mark, interest, following = contract.mark_price, contract.open_interest, contract.next_funding_rate_time
+        if following is not None:
+            following = received + following * 1000 if following < _RELATIVE else following * 1000
+        priced = mark is not None and mark > 0
+        self.take_state(
+            self.symbol(contract.symbol),
+            "state",
+            time=received,
+            received=received,
+            funding_rate=contract.funding_fee_rate,
+            next_funding=following,
+            open_interest=self.contract(contract.symbol).base(interest, mark or 0.0) if interest is not None and priced else None,
+            mark_price=mark,
+            index_price=contract.index_price,
+        )
