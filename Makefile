@@ -18,7 +18,7 @@ up: setup  ## collectors of tickhouse.toml and Dagster, until Ctrl-C
 	@$(BIN)/tickhouse up
 
 test: setup
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadscope
 
 lint: setup
 	@$(BIN)/ruff check .
