@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, bybit, coinbase, htx, kraken, kucoin, okx
+from collectors.venues import binance, bitfinex, bitget, bybit, coinbase, htx, kraken, kucoin, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -22,6 +22,7 @@ VENUES: Final[Mapping[str, Venue]] = {
     "bybit": bybit.VENUE,
     "htx": htx.VENUE,
     "kucoin": kucoin.VENUE,
+    "bitget": bitget.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

@@ -1,0 +1,103 @@
+"""The venue contract, answered for Bitget.
+
+Put here: endpoints, limits, plan. Keep out: protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from collectors.errors import UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venues.bitget import instruments
+from collectors.venues.bitget.instruments import MARKETS
+from collectors.venues.bitget.live import LiveSession
+from collectors.venues.bitget.messages import EXCHANGE
+from collectors.venues.bitget.recorded import Recorded
+
+SYMBOLS_PER_SOCKET: Final = 16
+"""Three channels each stay below the fifty the venue advises for a connection."""
+LIQUIDATED_PER_SOCKET: Final = 2000
+"""One subscription brings the liquidations of a whole product type."""
+MAX_AGE: Final = 23 * 3600.0
+"""Older documents tell of a cut after 24 hours."""
+
+
+class BitgetVenue:
+    """Spot and futures margined in USDT, USDC and coins."""
+
+    exchange = EXCHANGE
+    endpoints: Mapping[str, str] = {
+        "v2_ws": "wss://ws.bitget.com/v2/ws/public",
+        "v3_ws": "wss://ws.bitget.com/v3/ws/public",
+        "rest": "https://api.bitget.com",
+    }
+    channels: Sequence[str] = CHANNELS
+    limits = Limits(connects=300, connects_per_seconds=300.0, rest_weight=20, rest_weight_per_seconds=1.0)
+
+    def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
+        """Ask each market for its instruments."""
+        return instruments.instrument_requests(endpoints, markets)
+
+    def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
+        """Instruments of one answer; raises `FrameError` when it is none."""
+        del request
+        return instruments.parse_instruments(body)
+
+    def market_of(self, symbol: str) -> str:
+        """`BASE/QUOTE` is spot, futures go by what they settle in; raises `UnknownSymbol` for anything else."""
+        found = re.fullmatch(r"([^/:\s]+)/([^/:\s]+?)(?::([^/:\s-]+)(?:-\d{6})?)?", symbol)
+        if found is not None:
+            base, quote, settle = found.groups()
+            if settle is None:
+                return "spot"
+            if settle == quote and quote in ("USDT", "USDC"):
+                return f"{quote.lower()}-futures"
+            if settle == base and quote == "USD":
+                return "coin-futures"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
+
+    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
+        """Sockets for what is wanted; raises `UnknownSymbol`."""
+        for symbol in wanted.symbols:
+            if symbol not in instruments:
+                raise UnknownSymbol(self.exchange, symbol, instruments)
+        chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
+        endpoints = self._endpoints(wanted)
+        plans: list[ConnectionPlan] = []
+        for market in MARKETS:
+            here = [instrument for instrument in chosen if instrument.market == market]
+            carried: tuple[str, ...] = ("trades", "book") if market == "spot" else ("trades", "book", "derivatives")
+            sockets: list[tuple[str, str, tuple[str, ...], int]] = [("v2_ws", market, carried, SYMBOLS_PER_SOCKET)]
+            if market != "spot":
+                sockets.append(("v3_ws", f"{market}-liquidations", ("liquidations",), LIQUIDATED_PER_SOCKET))
+            for endpoint, name, offered, size in sockets:
+                channels = [channel for channel in offered if channel in wanted.channels]
+                starts = range(0, len(here), size) if channels else ()
+                for number, group in enumerate(here[start : start + size] for start in starts):
+                    plans.append(
+                        ConnectionPlan(
+                            name=f"{EXCHANGE}-{name}-{number}",
+                            exchange=EXCHANGE,
+                            market=market,
+                            url=endpoints[endpoint],
+                            streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
+                            instruments=tuple(group),
+                            max_age_seconds=MAX_AGE,
+                        )
+                    )
+        return plans
+
+    def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
+        """A session for a new socket of `plan`."""
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted))
+
+    def recorded_session(self, events: EventBuffer) -> RecordedSession:
+        """A session for recorded frames of any connection."""
+        return Recorded(events)
+
+    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
+        return {**self.endpoints, **wanted.endpoints}

@@ -1,0 +1,197 @@
+"""Bitget sessions: links of updates, checksums, history on subscribe, heartbeat, missed trades. Frames have the recorded shapes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from collectors.errors import FrameError, UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venues.bitget import VENUE
+from collectors.venues.bitget.live import LiveSession
+
+START = 1_764_000_000_000_000
+LINEAR = Instrument(
+    exchange="bitget", symbol="BTC/USDT:USDT", native="BTCUSDT", market="usdt-futures", base="BTC", quote="USDT", settle="USDT"
+)
+ARG = {"instType": "USDT-FUTURES", "channel": "books", "instId": "BTCUSDT"}
+
+
+def opened(events: EventBuffer, *channels: str) -> LiveSession:
+    wanted = Wanted(symbols=(LINEAR.symbol,), channels=channels)
+    (plan,) = VENUE.plan(wanted, {LINEAR.symbol: LINEAR})
+    session = VENUE.session(plan, events, wanted)
+    assert isinstance(session, LiveSession)
+    session.opened(START)
+    return session
+
+
+def book(action: str, *, bids: list[list[str]], asks: list[list[str]] | None = None, **more: int) -> bytes:
+    row = {"asks": asks or [], "bids": bids, "ts": "1764000000600", **more}
+    return json.dumps({"action": action, "arg": ARG, "data": [row], "ts": 1764000000601}).encode()
+
+
+def snapshot(**more: int) -> bytes:
+    return book("snapshot", bids=[["91250.0", "0.10"]], asks=[["91250.1", "0.86"]], **more)
+
+
+def trades(action: str, *numbers: int, side: str = "buy") -> bytes:
+    rows = [{"ts": str(START // 1000 + n), "price": "91250.01", "size": "0.05", "side": side, "tradeId": str(10**18 + n)} for n in numbers]
+    return json.dumps({"action": action, "arg": {**ARG, "channel": "trade"}, "data": rows, "ts": START // 1000}).encode()
+
+
+def sent(session: LiveSession) -> list[Any]:
+    texts = [
+        action.text if action.text == "ping" else json.loads(action.text) for action in session.actions if isinstance(action, SendText)
+    ]
+    session.actions.clear()
+    return texts
+
+
+def checksum(text: str) -> int:
+    found = crc32(text.encode())
+    return found - (1 << 32) if found >= 1 << 31 else found
+
+
+def test_updates_name_the_one_before_and_a_dropped_one_is_one_gap_and_one_renewal() -> None:
+    events = EventBuffer()
+    session = opened(events, "book")
+    sent(session)
+
+    session.feed(snapshot(seq=702294703025), START)
+    session.feed(book("update", bids=[["91249.0", "2"]], seq=702294710791, pseq=702294703025), START)
+    session.feed(book("update", bids=[["91249.0", "2"]], seq=702294710791, pseq=702294703025), START)
+    assert session.book_feeds[LINEAR.symbol].live
+    session.feed(book("update", bids=[["91249.0", "3"]], seq=702294710999, pseq=702294710900), START)
+    session.feed(book("update", bids=[["91249.0", "4"]], seq=702294711000, pseq=702294710999), START)
+    asked = sent(session)
+    session.feed(snapshot(seq=702294720000), START + 1)
+
+    assert asked == [{"op": "unsubscribe", "args": [ARG]}, {"op": "subscribe", "args": [ARG]}]
+    gaps = events.drain()["gaps"].to_pylist()
+    assert [(gap["from_sequence"], gap["healed_by"]) for gap in gaps] == [(702294710791, None), (702294710791, "snapshot")]
+
+
+def test_an_update_without_a_link_only_has_to_grow() -> None:
+    session = opened(EventBuffer(), "book")
+
+    session.feed(snapshot(seq=5), START)
+    session.feed(book("update", bids=[["91249.0", "2"]], seq=9), START)
+    session.feed(book("update", bids=[["91248.0", "2"]], seq=8), START)
+
+    feed = session.book_feeds[LINEAR.symbol]
+    assert (feed.live, feed.updates) == (False, 1)
+
+
+def test_a_checksum_is_verified_only_where_one_is_sent() -> None:
+    session = opened(EventBuffer(), "book")
+    good = checksum("91250.0:0.10:91250.1:0.86:91249.5:1.50")
+
+    session.feed(snapshot(checksum=0), START)
+    session.feed(book("update", bids=[["91249.5", "1.50"]], checksum=good), START)
+    session.feed(book("update", bids=[["91249.5", "1.50"]], checksum=0), START)
+    before = session.book_feeds[LINEAR.symbol].live
+    session.feed(book("update", bids=[["91249.5", "1.60"]], checksum=good), START)
+
+    assert before
+    assert not session.book_feeds[LINEAR.symbol].live
+    assert (session.checksums.verified, session.checksums.failed) == (1, 1)
+
+
+def test_history_of_a_subscription_lands_oldest_first_and_once() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades")
+
+    for frame in (trades("snapshot", 3, 2, 1), trades("update", 3, side="sell"), trades("update", 4, side="sell")):
+        assert session.feed(frame, START) is Outcome.DECODED
+
+    rows = events.drain()["trades"].to_pylist()
+    assert [(int(row["trade_id"]) - 10**18, row["side"]) for row in rows] == [(1, "buy"), (2, "buy"), (3, "buy"), (4, "sell")]
+
+
+@pytest.mark.parametrize(("history", "asked", "healed"), [((9, 8, 2), 0, "reconnect"), ((9, 8, 7), 1, "rest")])
+def test_after_a_cut_rest_is_asked_only_where_the_history_does_not_reach_back(history: tuple[int, ...], asked: int, healed: str) -> None:
+    events = EventBuffer()
+    first = opened(events, "trades")
+    first.feed(trades("update", 1, 2), START)
+    first.closed(START + 1_000_000)
+    second = opened(events, "trades")
+    second.actions.clear()
+
+    second.feed(trades("snapshot", *history), START + 2_000_000)
+    requests = [action for action in second.actions if isinstance(action, HttpGet)]
+    for request in requests:
+        rows = [
+            {"tradeId": str(10**18 + n), "price": "91250", "size": "0.1", "side": "Sell", "ts": str(START // 1000 + n), "symbol": "BTCUSDT"}
+            for n in (6, 5, 2, 1)
+        ]
+        second.feed_http(request, json.dumps({"code": "00000", "msg": "success", "data": rows}).encode(), START + 2_000_000)
+
+    drained = events.drain()
+    landed = {int(row["trade_id"]) - 10**18: (row["source"], row["side"]) for row in drained["trades"].to_pylist()}
+    assert len(requests) == asked
+    assert sorted(landed) == sorted({1, 2, *history, *((5, 6) if asked else ())})
+    assert not asked or landed[5] == ("rest", "sell")
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == healed
+
+
+def test_pings_are_plain_text_and_silence_ends_the_socket() -> None:
+    session = opened(EventBuffer(), "trades")
+    sent(session)
+
+    session.tick(START + 24_000_000)
+    session.tick(START + 25_000_000)
+    session.tick(START + 26_000_000)
+    assert sent(session) == ["ping"]
+    assert session.feed(b"pong", START + 26_000_000) is Outcome.CONTROL
+    session.tick(START + 102_000_000)
+
+    assert [type(action) for action in session.actions] == [SendText, Reconnect]
+
+
+def test_liquidations_have_a_socket_of_their_own_for_the_whole_market() -> None:
+    wanted = Wanted(symbols=(LINEAR.symbol,), channels=VENUE.channels)
+
+    plans = VENUE.plan(wanted, {LINEAR.symbol: LINEAR})
+    session = VENUE.session(plans[1], EventBuffer(), wanted)
+    session.opened(START)
+
+    assert [(plan.name, plan.url.split("/")[3]) for plan in plans] == [
+        ("bitget-usdt-futures-0", "v2"),
+        ("bitget-usdt-futures-liquidations-0", "v3"),
+    ]
+    (action,) = session.actions
+    assert isinstance(action, SendText)
+    assert json.loads(action.text) == {"op": "subscribe", "args": [{"instType": "usdt-futures", "topic": "liquidation"}]}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"{",
+        trades("update", 1, side="up"),
+        book("snapshot", bids=[["nan", "1"]]),
+        book("snapshot", bids=[["0", "1"]]),
+        book("snapshot", bids=[["1"]]),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused(frame: bytes) -> None:
+    with pytest.raises(FrameError):
+        opened(EventBuffer(), "trades", "book").feed(frame, START)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "market"),
+    [("BTC/USDT", "spot"), ("BTC/USDT:USDT", "usdt-futures"), ("BTC/USDC:USDC", "usdc-futures"), ("BTC/USD:BTC", "coin-futures")],
+)
+def test_markets_of_symbols(symbol: str, market: str) -> None:
+    assert VENUE.market_of(symbol) == market
+
+
+def test_a_symbol_of_no_market_is_refused() -> None:
+    with pytest.raises(UnknownSymbol):
+        VENUE.market_of("BTC/EUR:EUR")
