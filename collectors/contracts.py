@@ -5,6 +5,7 @@ Put here: the arithmetic. Keep out: which instrument has which size (venues).
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Contract:
         return self.size == 1.0 and not self.inverse
 
     def base(self, amount: float, price: float) -> float:
-        """Base units of `amount` contracts at a price above 0."""
+        """Base units of `amount` contracts at a price; infinitely many where an inverse one has no price."""
         if self.inverse:
-            return amount * self.size / price
+            return amount * self.size / price if price else inf
         return amount / self._divisor if self._divisor else amount * self.size

@@ -83,7 +83,10 @@ def parse_instruments(body: bytes) -> list[Instrument]:
 
 def read_instruments(data: bytes | msgspec.Raw) -> list[Instrument]:
     """Instruments of a list's rows."""
-    return [_spot(row) if row.pricePlace is None else _future(row) for row in wire.decode_instruments(data)]
+    try:
+        return [_spot(row) if row.pricePlace is None else _future(row) for row in wire.decode_instruments(data)]
+    except (ValueError, OverflowError) as error:
+        raise FrameError(EXCHANGE, f"an instrument holds no number: {error}") from error
 
 
 def _spot(row: wire.InstrumentData) -> Instrument:

@@ -92,7 +92,9 @@ class Recorded:
                 self._open_interest(row.symbol, str(row.size), interest.ts, received=received)
             return Outcome.DECODED
         elif isinstance(data, dict) and {"symbol", "amount", "timestamp"} <= data.keys():
-            self._open_interest(str(data["symbol"]), str(data["amount"]), int(data["timestamp"]), received=received)
+            self._open_interest(
+                str(data["symbol"]), str(data["amount"]), msgspec.convert(data["timestamp"], int, strict=False), received=received
+            )
             return Outcome.DECODED
         return Outcome.IGNORED
 

@@ -107,6 +107,9 @@ class BitgetSession(BaseSession):
     def take_trades(self, symbol: str, rows: list[Row], *, received: int | None, first: bool) -> None:
         """Land trades unless their ids have landed; `first` where a subscription begins with them, newest first."""
         ready = [(event_time(EXCHANGE, ms), identity, sold_by(side), price, amount) for identity, ms, side, price, amount in rows]
+        for _, identity, _, price, amount in ready:
+            if not (0.0 < price < inf and 0.0 < amount < inf):
+                raise FrameError(EXCHANGE, f"trade {identity} has price {price} and amount {amount}, expected both above 0")
         if first:
             ready.reverse()
             self.history(symbol, rows, received)
@@ -205,8 +208,6 @@ class BitgetSession(BaseSession):
                 # v3 counts coin-margined trades in the quote; everything else is base units.
                 contract = _QUOTED if market == "coin-futures" else _BASE
                 public = wire.decode_public_trades(data)
-                if any(not row.p > 0 for row in public):
-                    raise FrameError(EXCHANGE, f"a trade of {native} has no price above 0")
                 trades = [(row.i, row.T, row.S, row.p, contract.base(row.v, row.p)) for row in public]
                 self.take_trades(symbol, trades, received=received, first=first)
             case "ticker" if market != "spot":
@@ -261,8 +262,8 @@ def book_frame(row: wire.BookData) -> BookFrame:
     bids, asks = row.bids or row.b, row.asks or row.a
     spelled = row.checksum is not None and (row.checksum != 0 or row.seq is None)
     return BookFrame(
-        bids=_levels(bids),
-        asks=_levels(asks),
+        bids=levels_of(bids),
+        asks=levels_of(asks),
         timestamp=event_time(EXCHANGE, row.ts),
         sequence=row.seq,
         previous=row.pseq,
@@ -283,7 +284,8 @@ def sold_by(side: str) -> bool:
         raise FrameError(EXCHANGE, f"side is {side!r}, expected buy or sell") from None
 
 
-def _levels(spelled: list[wire.Spelled]) -> list[Level]:
+def levels_of(spelled: list[wire.Spelled]) -> list[Level]:
+    """Levels as numbers; raises `FrameError` when one is no price and amount."""
     try:
         levels = [(float(price), float(amount)) for price, amount in spelled]
     except ValueError as error:

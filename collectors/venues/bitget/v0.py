@@ -20,7 +20,7 @@ from collectors.venue import Outcome
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget.instruments import futures_market
 from collectors.venues.bitget.messages import EXCHANGE
-from collectors.venues.bitget.session import BOOKS, BitgetSession
+from collectors.venues.bitget.session import BOOKS, BitgetSession, levels_of
 from collectors.venues.bitget.v1 import Occurrences, TradeRow
 
 _SIZES: Final = {"BTCUSDT": 0.001}
@@ -41,8 +41,8 @@ class Depth(Struct, frozen=True, gc=False):
     """`swap/depth` and `swap/depth5`."""
 
     instrument_id: str
-    asks: list[tuple[float, float]]
-    bids: list[tuple[float, float]]
+    asks: list[wire.Spelled]
+    bids: list[wire.Spelled]
     timestamp: int
 
 
@@ -86,7 +86,7 @@ def take(session: BitgetSession, occurrences: Occurrences, envelope: wire.Envelo
                 symbol, _ = _known(session, _native(funding.instrument_id))
                 session.take_state(symbol, received, received, rate=funding.funding_rate, settles=funding.funding_time)
             return Outcome.DECODED
-    except (msgspec.MsgspecError, ZeroDivisionError) as error:
+    except msgspec.MsgspecError as error:
         raise FrameError(EXCHANGE, f"{envelope.table}: {error}") from error
     return Outcome.IGNORED
 
@@ -96,7 +96,7 @@ def _take_depths(session: BitgetSession, action: str, rows: list[Depth], *, rank
     for row in rows:
         native = _native(row.instrument_id)
         contract = _known(session, native)[1]
-        sides = [[(price, contract.base(size, price)) for price, size in side] for side in (row.bids, row.asks)]
+        sides = [[(price, contract.base(size, price)) for price, size in levels_of(side)] for side in (row.bids, row.asks)]
         frame = BookFrame(bids=sides[0], asks=sides[1], timestamp=event_time(EXCHANGE, row.timestamp))
         book = session.book(futures_market(native), native, rank=rank)
         if book.takes(rank, snapshot=action != "update"):

@@ -84,7 +84,10 @@ def parse_instruments(body: bytes) -> list[Instrument]:
 
 def read_instruments(result: wire.Result) -> list[Instrument]:
     """Instruments of a list's rows."""
-    return [_instrument(row, market=result.category or _market_of(row)) for row in wire.decode_instruments(result.list)]
+    try:
+        return [_instrument(row, market=result.category or _market_of(row)) for row in wire.decode_instruments(result.list)]
+    except (ValueError, OverflowError) as error:
+        raise FrameError(EXCHANGE, f"an instrument holds no number: {error}") from error
 
 
 def _market_of(row: wire.InstrumentData) -> str:

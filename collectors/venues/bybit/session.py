@@ -264,6 +264,8 @@ class BybitSession(BaseSession):
                 return Outcome.IGNORED
             sold_by(trade.S)
             event_time(EXCHANGE, trade.T)
+            if not (0.0 < trade.p < inf and 0.0 < trade.v < inf):
+                raise FrameError(EXCHANGE, f"trade {trade.i} has price {trade.p} and size {trade.v}, expected both above 0")
         for trade in trades:
             if trade.BT:
                 # Agreed away from the book: its price is not the market's.

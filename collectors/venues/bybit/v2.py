@@ -128,8 +128,10 @@ def _take_book(session: BybitSession, frame: dict[str, Any], *, depth: int, time
     native = str(frame["topic"]).rpartition(".")[2]
     snapshot = frame["type"] == "snapshot"
     if snapshot:
-        rows = data if isinstance(data, list) else data.get("order_book") or data.get("orderBook") or []
-        levels = msgspec.convert(rows, list[Level25], strict=False)
+        if not isinstance(data, list):
+            named = msgspec.convert(data, dict[str, Any])
+            data = named["order_book"] if "order_book" in named else named["orderBook"]
+        levels = msgspec.convert(data, list[Level25], strict=False)
     else:
         delta = msgspec.convert(data, Delta, strict=False)
         gone = [Level25(level.price, level.symbol, level.side) for level in delta.delete]
@@ -149,7 +151,7 @@ def _take_book(session: BybitSession, frame: dict[str, Any], *, depth: int, time
 def _take_state(session: BybitSession, frame: dict[str, Any], *, time: int | None, received: int | None) -> None:
     data = frame["data"]
     rows = [data] if frame["type"] == "snapshot" else data["update"]
-    for row in rows:
+    for row in msgspec.convert(rows, list[dict[str, Any]]):
         known = {_SNAKE.sub(r"_\1", name).lower(): value for name, value in row.items()}
         native = str(known["symbol"])
         state = session.states.setdefault(session.names[native].symbol, State())

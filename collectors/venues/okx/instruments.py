@@ -93,7 +93,10 @@ def parse_instruments(body: bytes) -> list[Instrument]:
 
 def read_instruments(data: bytes | msgspec.Raw) -> list[Instrument]:
     """Instruments of a list's rows; those whose contract cannot be told are left out."""
-    return [_instrument(row) for row in wire.decode_instruments(data) if row.instType == "SPOT" or row.ctVal]
+    try:
+        return [_instrument(row) for row in wire.decode_instruments(data) if row.instType == "SPOT" or row.ctVal]
+    except (ValueError, OverflowError) as error:
+        raise FrameError(EXCHANGE, f"an instrument holds no number: {error}") from error
 
 
 def _instrument(row: wire.InstrumentData) -> Instrument:

@@ -202,6 +202,9 @@ class OkxSession(BaseSession):
     def _trades(self, channel: str, data: msgspec.Raw, received: int | None) -> Outcome:
         rows = wire.decode_trades(data)
         ready = [(row, event_time(EXCHANGE, row.ts), _sold(row.side)) for row in rows if self.admits(row.instId)]
+        for row in rows:
+            if not (0.0 < row.px < inf and 0.0 < row.sz < inf):
+                raise FrameError(EXCHANGE, f"trade {row.tradeId} has price {row.px} and size {row.sz}, expected both above 0")
         for row, time, sold in ready:
             feed = self.trade_feed(row.instId)
             kind = feed.tape.kind = feed.tape.kind or channel
