@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, bitget, bybit, coinbase, htx, kraken, kucoin, okx
+from collectors.venues import binance, bitfinex, bitget, bybit, coinbase, htx, kraken, kucoin, mexc, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -23,6 +23,7 @@ VENUES: Final[Mapping[str, Venue]] = {
     "htx": htx.VENUE,
     "kucoin": kucoin.VENUE,
     "bitget": bitget.VENUE,
+    "mexc": mexc.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}
