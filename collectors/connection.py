@@ -300,6 +300,7 @@ class Connection:
             max_size=plan.max_frame_bytes,
             max_queue=QUEUED_FRAMES,
             user_agent_header="tickhouse",
+            additional_headers=plan.headers,
         )
         session = self.exchange.venue.session(plan, self.exchange.events, self.exchange.wanted)
         return Link(self, socket, session)

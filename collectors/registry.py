@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from collectors.errors import UnknownExchange
 from collectors.venue import Venue
-from collectors.venues import binance, bitfinex, bitget, bybit, coinbase, htx, kraken, kucoin, mexc, okx
+from collectors.venues import binance, bitfinex, bitget, bybit, coinbase, gateio, htx, kraken, kucoin, mexc, okx
 
 VENUES: Final[Mapping[str, Venue]] = {
     "binance": binance.VENUE,
@@ -24,6 +24,7 @@ VENUES: Final[Mapping[str, Venue]] = {
     "kucoin": kucoin.VENUE,
     "bitget": bitget.VENUE,
     "mexc": mexc.VENUE,
+    "gateio": gateio.VENUE,
 }
 
 ALIASES: Final[Mapping[str, str]] = {"huobi": "htx"}

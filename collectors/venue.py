@@ -73,6 +73,8 @@ class ConnectionPlan:
     max_age_seconds: float | None = None
     """Planned life of the socket before the venue cuts it; None where it never does."""
     max_frame_bytes: int = 64 * 1024 * 1024
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with the handshake, where a venue's frames depend on them."""
     protocol_ping_seconds: float | None = None
     """Send WebSocket ping frames this often, where the venue wants them from the client."""
 

@@ -1,0 +1,92 @@
+"""The venue contract, answered for Gate.io.
+
+Put here: endpoints, limits, plan. Keep out: protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from collectors.errors import UnknownSymbol
+from collectors.rows import EventBuffer
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venues.gateio import instruments
+from collectors.venues.gateio.live import LiveSession
+from collectors.venues.gateio.messages import EXCHANGE
+from collectors.venues.gateio.recorded import Recorded
+
+SYMBOLS_PER_SOCKET: Final = 50
+"""The venue sets no limit, but it disconnects readers that are slow."""
+DECIMAL_SIZES: Final[Mapping[str, str]] = {"X-Gate-Size-Decimal": "1"}
+"""Without this header futures sizes are rounded down to whole contracts."""
+
+
+class GateVenue:
+    """Spot and futures settled in USDT or BTC, over API v4."""
+
+    exchange = EXCHANGE
+    endpoints: Mapping[str, str] = {
+        "spot_ws": "wss://api.gateio.ws/ws/v4/",
+        "usdt_ws": "wss://fx-ws.gateio.ws/v4/ws/usdt",
+        "btc_ws": "wss://fx-ws.gateio.ws/v4/ws/btc",
+        "rest": "https://api.gateio.ws/api/v4",
+    }
+    channels: Sequence[str] = CHANNELS
+    limits = Limits(connects=100, connects_per_seconds=60.0, rest_weight=200, rest_weight_per_seconds=10.0)
+
+    def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
+        """Ask for the list of each market."""
+        return instruments.instrument_requests(endpoints, markets)
+
+    def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
+        """Instruments of a list; raises `FrameError` when it is none."""
+        del request
+        return instruments.parse_instruments(body)
+
+    def market_of(self, symbol: str) -> str:
+        """`BASE/QUOTE` is spot, `BASE/QUOTE:USDT` usdt, `BASE/USD:BTC` btc; raises `UnknownSymbol` for anything else."""
+        pair, colon, settle = symbol.partition(":")
+        base, slash, quote = pair.partition("/")
+        settled = settle.partition("-")[0]
+        if base and slash and quote and (not colon or (quote, settled) in (("USDT", "USDT"), ("USD", "BTC"))):
+            return settled.lower() or "spot"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
+
+    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
+        """Sockets for what is wanted; raises `UnknownSymbol`."""
+        for symbol in wanted.symbols:
+            if symbol not in instruments:
+                raise UnknownSymbol(EXCHANGE, symbol, instruments)
+        endpoints = self._endpoints(wanted)
+        plans: list[ConnectionPlan] = []
+        for market in ("spot", "usdt", "btc"):
+            carried = ("trades", "book") if market == "spot" else self.channels
+            channels = [channel for channel in carried if channel in wanted.channels]
+            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
+            for start in range(0, len(symbols) if channels else 0, SYMBOLS_PER_SOCKET):
+                group = symbols[start : start + SYMBOLS_PER_SOCKET]
+                plans.append(
+                    ConnectionPlan(
+                        name=f"{EXCHANGE}-{market}-{start // SYMBOLS_PER_SOCKET}",
+                        exchange=EXCHANGE,
+                        market=market,
+                        url=endpoints[f"{market}_ws"],
+                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
+                        instruments=tuple(instruments[symbol] for symbol in group),
+                        headers={} if market == "spot" else DECIMAL_SIZES,
+                    )
+                )
+        return plans
+
+    def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
+        """A session for a new socket of `plan`."""
+        writer = events.writer(self.exchange, plan.name)
+        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
+
+    def recorded_session(self, events: EventBuffer) -> RecordedSession:
+        """A session for recorded frames of any connection."""
+        return Recorded(events)
+
+    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
+        return {**self.endpoints, **wanted.endpoints}
