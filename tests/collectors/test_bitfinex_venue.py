@@ -306,6 +306,8 @@ def test_derivatives_and_closings_of_a_live_socket() -> None:
         '[1,"te",[13,1785640000000,0,5]]',
         '[1,"te",[13,5,1,5]]',
         "[2,[100,1,0]]",
+        '[1,"te",[99999999999999999999,1785640000000,1,5]]',
+        '{"event":"subscribed","channel":"book","chanId":9,"symbol":"tBTCUST","len":"many"}',
         '[2,["x",1,1]]',
         '[2,"cs","a"]',
     ],

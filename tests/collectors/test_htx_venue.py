@@ -305,8 +305,10 @@ def test_a_socket_without_pings_is_given_up() -> None:
         b'{"ch":"market.btcusdt.trade.detail","tick":{"data":[{"id":1,"ts":1785640000000,"amount":1,"price":0,"direction":"buy"}]}}',
         b'{"ch":"market.btcusdt.mbp.150","ts":1785640000000,"tick":{"bids":[[1,1]]}}',
         b'{"op":"notify","topic":"public.*.liquidation_orders","data":[{"contract_code":"BTC-USDT","direction":"long","volume":1,"price":1,"created_at":1785640000000}]}',
+        b'{"ch":"market.btcusdt.mbp.150","ts":1785640000000,"tick":{"seqNum":99999999999999999999,"prevSeqNum":1}}',
+        b'{"subbed":"market.\xff"}',
     ],
-    ids=["gzip", "cut", "json", "price", "sequence", "side"],
+    ids=["gzip", "cut", "json", "price", "sequence", "side", "number", "text"],
 )
 def test_a_frame_that_cannot_be_right_is_a_frame_error(frame: bytes) -> None:
     session = VENUE.recorded_session(EventBuffer())

@@ -252,8 +252,9 @@ def test_a_recorded_snapshot_over_rest_opens_the_book() -> None:
         b'{"channel":"push.deal","symbol":"BTC_USDT","data":{"p":1,"v":1,"T":3,"t":1785640000000}}',
         b'{"channel":"push.depth","symbol":"BTC_USDT","ts":1785640000000,"data":{"asks":[[1]],"version":1}}',
         b'{"c":"spot@public.deals.v3.api@ETHUSDT","d":{"deals":[{"p":"x"}]},"s":"ETHUSDT","t":1785640000000}',
+        b'{"c":"spot@public.increase.depth.v3.api@ETHUSDT","d":{"r":"99999999999999999999"},"s":"ETHUSDT","t":1785640000000}',
     ],
-    ids=["empty", "varint", "json", "cut", "nameless", "array", "type", "level", "v3"],
+    ids=["empty", "varint", "json", "cut", "nameless", "array", "type", "level", "v3", "version"],
 )
 def test_a_frame_that_cannot_be_right_is_a_frame_error(frame: bytes) -> None:
     session = VENUE.recorded_session(EventBuffer())

@@ -92,7 +92,7 @@ def parse_conf(url: str, body: bytes, names: Names) -> list[Instrument]:
     keys = unquote(urlsplit(url).path).rpartition("/")[2].split(",")
     try:
         answers = msgspec.json.decode(body, type=list[list[Any]])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError(EXCHANGE, f"instrument list: {error}") from error
     if len(answers) != len(keys):
         raise FrameError(EXCHANGE, f"instrument list holds {len(answers)} lists, expected {len(keys)}")

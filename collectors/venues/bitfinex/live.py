@@ -119,7 +119,7 @@ class LiveSession(PublicSession):
             return Outcome.IGNORED
         try:
             rows = self.take_trades_answer(request.symbol, body, received=received)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
         waiting = self._fetching.get(request.symbol, [])
         if not waiting:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from collectors.errors import FrameError
+from collectors.feeds import event_time
 
 EXCHANGE: Final = "bitfinex"
 
@@ -24,8 +25,12 @@ BULK_UPDATES: Final = 536_870_912
 
 _EARLIEST_MS: Final = 1_000_000_000_000
 """What is larger is a time in milliseconds; no socket lives for as many frames."""
+_LATEST_MS: Final = 100_000_000_000_000
 
-TradeRow = tuple[int, int, float, float]
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""A whole number that fits the columns it goes to; anything larger is no message of this venue."""
+
+TradeRow = tuple[Int, Int, float, float]
 """(id, milliseconds, amount with the taker's sign, price)."""
 
 SpelledLevel = tuple[Raw, int, Raw]
@@ -95,11 +100,11 @@ def take_apart(frame: bytes | str) -> Frame:
         if text.startswith(b'"'):
             names.append(text[1:-1].decode())
             continue
-        number = msgspec.json.decode(text, type=int)
+        number = msgspec.json.decode(text, type=Int)
         if number < _EARLIEST_MS:
             sequence = number
         else:
-            time = number * 1000
+            time = event_time(EXCHANGE, number)
     named = (names[0], names[1]) if len(names) == 2 else None
     return Frame(msgspec.json.decode(bytes(parts[0]), type=int), kind, body, sequence, time, named)
 
@@ -123,6 +128,16 @@ def column(row: list[Any], place: int) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise FrameError(EXCHANGE, f"status holds {value!r} in column {place}, expected a number")
     return float(value)
+
+
+def moment(row: list[Any], place: int) -> int | None:
+    """A time of a status row as microseconds."""
+    value = column(row, place)
+    if not value:
+        return None
+    if abs(value) > _LATEST_MS:
+        raise FrameError(EXCHANGE, f"status holds the time {value} in column {place}, expected milliseconds")
+    return event_time(EXCHANGE, int(value))
 
 
 def encode(message: dict[str, object]) -> str:

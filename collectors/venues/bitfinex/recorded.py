@@ -72,7 +72,7 @@ class Recorded:
             if parts[-2:] == ["liquidations", "hist"]:
                 return self._session(None).take_liquidations(body, received)
             msgspec.json.decode(body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
         return Outcome.IGNORED
 

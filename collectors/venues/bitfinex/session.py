@@ -23,7 +23,7 @@ from collectors.venue import Checksums, Outcome, Reconnect
 from collectors.venues.bitfinex import messages as wire
 from collectors.venues.bitfinex.book import LENGTHS, CheckedBook
 from collectors.venues.bitfinex.instruments import Names
-from collectors.venues.bitfinex.messages import EXCHANGE, column
+from collectors.venues.bitfinex.messages import EXCHANGE, column, moment
 
 RESTARTS = 20_051
 RESUMES = 20_061
@@ -148,6 +148,8 @@ class PublicSession(BaseSession):
 
     def _event(self, event: wire.Event) -> Outcome:
         if event.event == "subscribed":
+            if not str(event.len).isdecimal():
+                raise FrameError(EXCHANGE, f"book has length {event.len!r}, expected a number")
             length = int(event.len)
             channel = self.channel_of(event.channel, event.key or event.symbol, prec=event.prec, length=length)
             self.channels[event.chanId] = channel
@@ -251,23 +253,21 @@ class PublicSession(BaseSession):
 
     def _derivative(self, symbol: str, row: list[Any], received: int | None) -> None:
         """A status row; columns that are null or missing have not changed or are not published."""
-        milliseconds = column(row, 0)
-        if milliseconds is None:
+        time = moment(row, 0)
+        if time is None:
             raise FrameError(EXCHANGE, f"status of {symbol} holds no time")
-        time = event_time(EXCHANGE, int(milliseconds))
         local = received if received is not None else time
         self.carries(symbol, "derivatives", now=local)
         if not self.writer.continuity.recent("derivatives").add((symbol, tuple(row))):
             self.writer.duplicate("derivatives")
             return
         self.writer.continuity.latest[symbol] = time
-        next_funding = column(row, 7)
         self.writer.derivative(
             symbol,
             time,
             local=local,
             funding_rate=column(row, 11),
-            next_funding=event_time(EXCHANGE, int(next_funding)) if next_funding else None,
+            next_funding=moment(row, 7),
             open_interest=column(row, 17),
             mark_price=column(row, 14),
             index_price=column(row, 3),
@@ -283,15 +283,14 @@ class PublicSession(BaseSession):
         if row[8] == 1 or not native.startswith("t") or not self.admits(native):
             self.writer.discard("liquidations", "execution" if row[8] == 1 else "not wanted")
             return
-        amount, milliseconds = column(row, 5), column(row, 2)
+        amount, time = column(row, 5), moment(row, 2)
         price = column(row, 11) or column(row, 6)
-        if not amount or not milliseconds or price is None or not 0 < price < inf:
-            raise FrameError(EXCHANGE, f"forced closing {number} has amount {amount}, price {price}, time {milliseconds}")
+        if not amount or time is None or price is None or not 0 < price < inf:
+            raise FrameError(EXCHANGE, f"forced closing {number} has amount {amount}, price {price}, time {row[2]}")
         symbol = self.names.symbol(native)
         if not self.writer.continuity.recent("liquidations").add((symbol, number)):
             self.writer.duplicate("liquidations")
             return
-        time = event_time(EXCHANGE, int(milliseconds))
         self.writer.continuity.latest[symbol] = time
         self.writer.liquidation(
             symbol,

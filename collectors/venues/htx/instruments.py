@@ -132,7 +132,7 @@ def parse_instruments(body: bytes, *, spot: bool) -> list[Instrument]:
         if spot:
             return [_listed(row) for row in wire.decode_spot_symbols(answer.data)]
         return contracts(answer.data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError(EXCHANGE, f"instrument list: {error}") from error
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from collectors.continuity import Gap
 from collectors.errors import FrameError
+from collectors.feeds import event_time
 from collectors.logs import logger
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText
@@ -109,13 +110,13 @@ class LiveSession(HtxSession):
             if answer.status != "ok":
                 raise FrameError(EXCHANGE, f"{request.purpose} answer has status {answer.status!r}, expected ok")
             if request.purpose == "open_interest":
-                time = None if answer.ts is None else answer.ts * 1000
+                time = None if answer.ts is None else event_time(EXCHANGE, answer.ts)
                 self.states.open_interest(wire.decode_open_interest(answer.data), time=time, received=received)
                 return Outcome.DECODED
             if request.purpose != "trades":
                 return Outcome.IGNORED
             oldest = self.take_history(self._natives[request.symbol], answer.data, received)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
         for gap in self._fetching.pop(request.symbol, []):
             # There are no pages: what lies before the oldest of the newest trades is lost.

@@ -6,7 +6,7 @@ Put here: shapes, decoders, decompression. Keep out: what a message means for a 
 from __future__ import annotations
 
 import zlib
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -20,26 +20,29 @@ LARGEST: Final = 64 * 1024 * 1024
 """Bytes a frame may have once unpacked."""
 _GZIP: Final = b"\x1f\x8b"
 
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""A whole number that fits the columns it goes to; anything larger is no message of this venue."""
+
 Level = tuple[float, float]
 
 
 class Frame(Struct, frozen=True, gc=False):
     """Any frame at all: a ping, an answer, a channel's data or a notification."""
 
-    ping: int | None = None
+    ping: Int | None = None
     op: str = ""
     ch: str = ""
     rep: str = ""
     topic: str = ""
     subbed: str = ""
     unsubbed: str = ""
-    id: int | str | None = None
+    id: Int | str | None = None
     status: str = ""
-    ts: int | str | None = None
+    ts: Int | str | None = None
     tick: Raw = Raw()
     data: Raw = Raw()
     update: bool = False
-    error: int | str | None = field(name="err-code", default=None)
+    error: Int | str | None = field(name="err-code", default=None)
     message: str = field(name="err-msg", default="")
 
 
@@ -47,12 +50,12 @@ class Trade(Struct, frozen=True, gc=False):
     """One trade. Spot: base units, `tradeId` (absent before 2020). Swaps: `amount` is contracts, `quantity` base units where sent."""
 
     id: Raw
-    ts: int
+    ts: Int
     price: float
     amount: float
     direction: str = ""
-    tradeId: int | None = None  # noqa: N815 - the venue's name
-    rest_id: int | None = field(name="trade-id", default=None)
+    tradeId: Int | None = None  # noqa: N815 - the venue's name
+    rest_id: Int | None = field(name="trade-id", default=None)
     quantity: float | None = None
 
 
@@ -67,18 +70,18 @@ class BookTick(Struct, frozen=True, gc=False):
 
     bids: list[Level] | None = None
     asks: list[Level] | None = None
-    ts: int | None = None
-    version: int | None = None
-    mrid: int | None = None
+    ts: Int | None = None
+    version: Int | None = None
+    mrid: Int | None = None
     event: str = ""
-    seqNum: int | None = None  # noqa: N815 - the venue's name
-    prevSeqNum: int | None = None  # noqa: N815 - the venue's name
+    seqNum: Int | None = None  # noqa: N815 - the venue's name
+    prevSeqNum: Int | None = None  # noqa: N815 - the venue's name
 
 
 class PriceTick(Struct, frozen=True, gc=False):
     """Payload of `basis` and of `mark_price`, which is shaped like a candle; `id` is its open time in seconds."""
 
-    id: int
+    id: Int
     index_price: float | None = None
     close: float | None = None
 
@@ -90,7 +93,7 @@ class Liquidation(Struct, frozen=True, gc=False):
     direction: str
     volume: float
     price: float
-    created_at: int
+    created_at: Int
     amount: float | None = None
     trade_turnover: float | None = None
 
@@ -100,9 +103,9 @@ class Funding(Struct, frozen=True, gc=False):
 
     contract_code: str
     funding_rate: float | None = None
-    funding_time: int | None = None
-    settlement_time: int | None = None
-    next_funding_time: int | None = None
+    funding_time: Int | None = None
+    settlement_time: Int | None = None
+    next_funding_time: Int | None = None
 
 
 class OpenInterest(Struct, frozen=True, gc=False):
@@ -120,13 +123,13 @@ class SpotSymbol(Struct, frozen=True, gc=False):
     base: str = field(name="base-currency", default="")
     quote: str = field(name="quote-currency", default="")
     state: str = ""
-    price_decimals: int | None = field(name="price-precision", default=None)
-    amount_decimals: int | None = field(name="amount-precision", default=None)
+    price_decimals: Int | None = field(name="price-precision", default=None)
+    amount_decimals: Int | None = field(name="amount-precision", default=None)
     sc: str = ""
     bc: str = ""
     qc: str = ""
-    tpp: int | None = None
-    tap: int | None = None
+    tpp: Int | None = None
+    tap: Int | None = None
 
 
 class ContractInfo(Struct, frozen=True, gc=False):
@@ -136,7 +139,7 @@ class ContractInfo(Struct, frozen=True, gc=False):
     contract_code: str
     contract_size: float
     price_tick: float | None = None
-    contract_status: int = 1
+    contract_status: Int = 1
     delivery_date: str = ""
     pair: str = ""
 
@@ -148,7 +151,7 @@ class Answer(Struct, frozen=True, gc=False):
     data: Raw = Raw()
     ch: str = ""
     tick: Raw = Raw()
-    ts: int | None = None
+    ts: Int | None = None
 
 
 def _decoder(type_: type[T]) -> msgspec.json.Decoder[T]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed
+from collectors.feeds import BookFeed, event_time
 from collectors.rows import EventBuffer
 from collectors.venue import Action, Checksums, Outcome
 from collectors.venues.htx import messages as wire
@@ -64,7 +64,7 @@ class Recorded:
         """Take one REST answer; `conn` is the request's URL."""
         try:
             return self._answer(conn or "", wire.unpacked(body), received)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
 
     def _answer(self, conn: str, body: bytes, received: int | None) -> Outcome:
@@ -79,7 +79,7 @@ class Recorded:
         if url.path.endswith("/history/trade") and native and answer.status == "ok":
             session.take_history(native, answer.data, received)
             return Outcome.DECODED
-        time = None if answer.ts is None else answer.ts * 1000
+        time = None if answer.ts is None else event_time(EXCHANGE, answer.ts)
         if url.path.endswith("open_interest") and answer.status == "ok":
             taken = session.states.open_interest(wire.decode_open_interest(answer.data), time=time, received=received)
             return Outcome.DECODED if taken else Outcome.IGNORED

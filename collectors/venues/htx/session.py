@@ -73,7 +73,7 @@ class HtxSession(BaseSession):
             self.see(received)
         try:
             return self._route(wire.decode_frame(wire.unpacked(frame)), received)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, str(error)) from error
 
     def trade_feed(self, symbol: str) -> TradeFeed:
@@ -308,9 +308,12 @@ def _time(value: int | str | None) -> int | None:
     if value is None:
         return None
     try:
-        return event_time(EXCHANGE, int(value))
+        number = int(value)
     except ValueError as error:
         raise FrameError(EXCHANGE, f"time {value!r} is no number") from error
+    if number > _LARGEST_ID:
+        raise FrameError(EXCHANGE, f"time {value!r} lies beyond any clock")
+    return event_time(EXCHANGE, number)
 
 
 def _trade_time(trade: wire.Trade) -> tuple[int, int]:

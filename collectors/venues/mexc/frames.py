@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from collectors.errors import FrameError
+from collectors.feeds import event_time
 from collectors.venue import Outcome
 from collectors.venues.mexc import messages as wire
 from collectors.venues.mexc import perp, retired, schema, spot
@@ -55,5 +56,5 @@ def take_spot_depth(session: MexcSession, native: str, depth: wire.SpotDepth, re
     """A REST depth answer of a spot pair."""
     instrument = session.find(native)
     if instrument is not None:
-        now = received if received is not None else None if depth.timestamp is None else depth.timestamp * 1000
+        now = received if received is not None else None if depth.timestamp is None else event_time(EXCHANGE, depth.timestamp)
         session.take_snapshot(instrument, depth.lastUpdateId, bids=depth.bids, asks=depth.asks, received=now)

@@ -92,7 +92,7 @@ def parse_instruments(body: bytes, *, market: str) -> list[Instrument]:
         if answer.success is not True:
             raise FrameError(EXCHANGE, f"contract list has success {answer.success}, expected true")
         rows = wire.decode_contracts(answer.data) if bytes(answer.data)[:1] == b"[" else [wire.decode_contract(answer.data)]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError(EXCHANGE, f"instrument list: {error}") from error
     return [
         perpetual(

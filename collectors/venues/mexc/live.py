@@ -82,7 +82,7 @@ class LiveSession(MexcSession):
         instrument = self._by_symbol[request.symbol]
         try:
             self._take_depth(instrument, body, received)
-        except (msgspec.MsgspecError, FrameError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, FrameError) as error:
             if received is not None:
                 self.diff_book(instrument).failed(received)
             raise FrameError(EXCHANGE, f"depth answer: {error}") from error

@@ -5,7 +5,7 @@ Put here: shapes and decoders. Keep out: protobuf (`schema`), formats that are g
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -13,27 +13,30 @@ from msgspec import Raw, Struct
 EXCHANGE: Final = "mexc"
 T = TypeVar("T")
 
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""A whole number that fits the columns it goes to; anything larger is no message of this venue."""
+
 Pair = tuple[float, float]
 
 
 class Envelope(Struct, frozen=True, gc=False):
     """Any JSON object: an answer (id, code, msg), a push (channel, symbol, data), or a frame of v3 JSON (c, d, s, t)."""
 
-    id: int | str | None = None
-    code: int | None = None
+    id: Int | str | None = None
+    code: Int | None = None
     msg: str = ""
     channel: str = ""
     symbol: str = ""
     data: Raw = Raw()
-    ts: int | None = None
+    ts: Int | None = None
     version: str | int | None = None
-    depth: int | None = None
+    depth: Int | None = None
     success: bool | None = None
     publicAggreDepthsSnapshot: Raw = Raw()  # noqa: N815 - a recorder's name
     c: str = ""
     d: Raw = Raw()
     s: str = ""
-    t: int | None = None
+    t: Int | None = None
 
 
 class Deal(Struct, frozen=True, gc=False):
@@ -41,9 +44,9 @@ class Deal(Struct, frozen=True, gc=False):
 
     p: float
     v: float
-    T: int
-    t: int
-    i: int | None = None
+    T: Int
+    t: Int
+    i: Int | None = None
 
 
 class Depth(Struct, frozen=True, gc=False):
@@ -51,27 +54,27 @@ class Depth(Struct, frozen=True, gc=False):
 
     asks: list[list[float]] = []
     bids: list[list[float]] = []
-    version: int = 0
-    begin: int | None = None
-    end: int | None = None
-    cts: int | None = None
-    timestamp: int | None = None
+    version: Int = 0
+    begin: Int | None = None
+    end: Int | None = None
+    cts: Int | None = None
+    timestamp: Int | None = None
 
 
 class SpotDepth(Struct, frozen=True, gc=False):
     """REST depth of a spot pair, and a recorder's own snapshot frame."""
 
-    lastUpdateId: int  # noqa: N815 - the venue's name
+    lastUpdateId: Int  # noqa: N815 - the venue's name
     bids: list[Pair]
     asks: list[Pair]
-    timestamp: int | None = None
+    timestamp: Int | None = None
 
 
 class Ticker(Struct, frozen=True, gc=False):
     """`push.ticker`, as far as it tells the state of a perpetual; holdVol is contracts."""
 
     symbol: str
-    timestamp: int
+    timestamp: Int
     fairPrice: float | None = None  # noqa: N815 - the venue's name
     indexPrice: float | None = None  # noqa: N815 - the venue's name
     fundingRate: float | None = None  # noqa: N815 - the venue's name
@@ -83,9 +86,9 @@ class Funding(Struct, frozen=True, gc=False):
 
     symbol: str
     rate: float | None = None
-    nextSettleTime: int | None = None  # noqa: N815 - the venue's name
+    nextSettleTime: Int | None = None  # noqa: N815 - the venue's name
     fundingRate: float | None = None  # noqa: N815 - the venue's name
-    timestamp: int | None = None
+    timestamp: Int | None = None
 
 
 class Price(Struct, frozen=True, gc=False):
@@ -101,8 +104,8 @@ class SpotSymbol(Struct, frozen=True, gc=False):
     baseAsset: str  # noqa: N815 - the venue's name
     quoteAsset: str  # noqa: N815 - the venue's name
     status: str = "1"
-    baseAssetPrecision: int | None = None  # noqa: N815 - the venue's name
-    quoteAssetPrecision: int | None = None  # noqa: N815 - the venue's name
+    baseAssetPrecision: Int | None = None  # noqa: N815 - the venue's name
+    quoteAssetPrecision: Int | None = None  # noqa: N815 - the venue's name
     baseSizePrecision: str | None = None  # noqa: N815 - the venue's name
 
 
@@ -122,7 +125,7 @@ class ContractDetail(Struct, frozen=True, gc=False):
     contractSize: float  # noqa: N815 - the venue's name
     priceUnit: float | None = None  # noqa: N815 - the venue's name
     volUnit: float | None = None  # noqa: N815 - the venue's name
-    state: int = 0
+    state: Int = 0
 
 
 def _decoder(type_: type[T]) -> msgspec.json.Decoder[T]:

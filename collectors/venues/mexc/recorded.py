@@ -70,7 +70,7 @@ class Recorded:
                 session = self._session_of_book(self._names.find(native))
                 frames.take_spot_depth(session, native, wire.decode_spot_depth(body), received)
                 return Outcome.DECODED
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
         # REST trades of spot carry no id: they cannot be told from those of the stream.
         return Outcome.IGNORED

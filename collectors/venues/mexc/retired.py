@@ -30,13 +30,13 @@ def take_v3(session: MexcSession, frame: wire.Envelope, received: int | None) ->
     try:
         match parts[1]:
             case "public.deals.v3.api":
-                trades = [Trade(int(row["t"]), float(row["p"]), float(row["v"]), int(row["S"]), "") for row in body["deals"]]
+                trades = [Trade(_version(row["t"]), float(row["p"]), float(row["v"]), int(row["S"]), "") for row in body["deals"]]
                 session.take_trades(instrument, trades, received)
             case "public.increase.depth.v3.api":
-                version, bids, asks = int(body["r"]), _side(body.get("bids"), "v"), _side(body.get("asks"), "v")
+                version, bids, asks = _version(body["r"]), _side(body.get("bids"), "v"), _side(body.get("asks"), "v")
                 session.take_diff(instrument, version, version, bids=bids, asks=asks, time=time, received=received)
             case "public.limit.depth.v3.api":
-                version, bids, asks = int(body["r"]), _side(body.get("bids"), "v"), _side(body.get("asks"), "v")
+                version, bids, asks = _version(body["r"]), _side(body.get("bids"), "v"), _side(body.get("asks"), "v")
                 taken = session.take_full(instrument, version, bids=_standing(bids), asks=_standing(asks), time=time, received=received)
                 return Outcome.DECODED if taken else Outcome.IGNORED
             case _:
@@ -62,7 +62,7 @@ def take_v2(session: MexcSession, push: wire.Envelope, received: int | None) -> 
     taken = False
     try:
         if body.get("deals"):
-            trades = [Trade(int(row["t"]), float(row["p"]), float(row["q"]), int(row["T"]), "") for row in body["deals"]]
+            trades = [Trade(_version(row["t"]), float(row["p"]), float(row["q"]), int(row["T"]), "") for row in body["deals"]]
             session.take_trades(instrument, trades, received)
             taken = True
         now = received if received is not None else time if time is not None else session.trade_feed(instrument.symbol).tape.last_time
@@ -78,7 +78,7 @@ def take_v2(session: MexcSession, push: wire.Envelope, received: int | None) -> 
         if version is None:
             return Outcome.DECODED if taken else Outcome.IGNORED
         bids, asks = _side(body.get("bids"), "q"), _side(body.get("asks"), "q")
-        session.take_diff(instrument, int(version), int(version), bids=bids, asks=asks, time=time, received=now)
+        session.take_diff(instrument, _version(version), _version(version), bids=bids, asks=asks, time=time, received=now)
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(EXCHANGE, f"frame of {push.channel} has another shape: {error!r}") from error
     return Outcome.DECODED
@@ -91,6 +91,14 @@ def take_array(session: MexcSession, frame: bytes, received: int | None) -> Outc
         return Outcome.IGNORED
     push = wire.decode_envelope(payload)
     return take_v2(session, wire.Envelope(channel=name, symbol=push.symbol, data=push.data, ts=push.ts), received)
+
+
+def _version(value: Any) -> int:
+    """A whole number, written as one or as text, that fits its column."""
+    number = int(value)
+    if not 0 <= number < 1 << 63:
+        raise ValueError(value)
+    return number
 
 
 def _side(rows: Any, amount: str) -> list[Level]:

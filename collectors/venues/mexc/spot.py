@@ -47,7 +47,7 @@ def take(session: MexcSession, wrapper: Any, received: int | None) -> Outcome:
 
 def number(text: str) -> int:
     """A version, which is sent as text; raises `FrameError` when it is none."""
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 18:
         raise FrameError(EXCHANGE, f"version {text!r} is no number")
     return int(text)
 
