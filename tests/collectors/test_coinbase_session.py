@@ -330,3 +330,9 @@ def test_a_book_of_the_exchange_feed_opens_with_the_first_time_it_meets_and_keep
     rows = decoding.tables()["book_deltas"].to_pylist()
     assert [row["is_snapshot"] for row in rows] == [True, True, False, False, False]
     assert {row["timestamp"].microsecond for row in rows} == {228568}
+
+
+def test_frames_that_lost_their_envelope_are_read_by_their_events() -> None:
+    event = {"type": "snapshot", "product_id": "BTC-USD", "updates": [level("bid", "100", "1")]}
+    tables = decoded({"channel": "l2_data", "events": [event]}, conn=None).tables()
+    assert [row["timestamp"].microsecond for row in tables["book_deltas"].to_pylist()] == [170326]

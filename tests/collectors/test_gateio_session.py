@@ -382,3 +382,44 @@ def test_tickers_of_2021_come_wrapped_once_more() -> None:
     row = {"contract": "BSV_USDT", "mark_price": "244.78", "index_price": "244.75", "total_size": "417015", "funding_rate": "0.000962"}
     (landed,) = decoded(("futures.tickers", [[row]])).tables()["derivatives"].to_pylist()
     assert (landed["symbol"], landed["open_interest"]) == ("BSV/USDT:USDT", 4170.15)
+
+
+def liquidated(order_size: str) -> Socket:
+    socket = Socket("futures")
+    socket.feed("public_liquidates", [{"price": "91041.1", "size": "-124", "time": MS + 101, "contract": "BTC_USDT"}])
+    socket.session.actions.clear()
+    socket.session.tick(socket.now)
+    (request,) = socket.requests()
+    assert request.url == "https://api.gateio.ws/api/v4/futures/usdt/liq_orders?contract=BTC_USDT&limit=100"
+    position = str(-int(order_size))
+    row = {"contract": "BTC_USDT", "size": position, "order_size": order_size, "time": MS // 1000, "order_price": "1", "fill_price": "1"}
+    assert socket.session.feed_http(request, json.dumps([row]).encode(), socket.now) is Outcome.CONTROL
+    socket.feed("public_liquidates", [{"price": "91041.1", "size": "-125", "time": MS + 102, "contract": "BTC_USDT"}])
+    return socket
+
+
+@pytest.mark.parametrize(("order_size", "side"), [("-124", "sell"), ("124", "buy")])
+def test_the_sign_of_liquidations_is_compared_with_rest_once(order_size: str, side: str) -> None:
+    socket = liquidated(order_size)
+    assert [row["side"] for row in socket.rows("liquidations")] == ["sell", side]
+    socket.session.tick(socket.now + 61_000_000)
+    assert not [action for action in socket.session.actions if isinstance(action, HttpGet)]
+
+
+def test_a_rest_answer_without_that_liquidation_settles_nothing() -> None:
+    socket = liquidated("-999")
+    socket.session.tick(socket.now + 61_000_000)
+    assert [action.purpose for action in socket.session.actions if isinstance(action, HttpGet)] == ["liquidations"]
+
+
+def test_tickers_with_bare_numbers_are_read_and_words_are_a_frame_error() -> None:
+    socket = Socket("futures")
+    socket.feed("tickers", [{"contract": "BTC_USDT", "mark_price": 50000.5, "total_size": 10, "index_price": None}])
+    assert [(row["mark_price"], row["open_interest"]) for row in socket.rows("derivatives")] == [(50000.5, 0.001)]
+    with pytest.raises(FrameError):
+        socket.feed("tickers", [{"contract": "BTC_USDT", "mark_price": "high"}])
+
+
+def test_answers_of_v3_are_control() -> None:
+    decoding = decoded(("v3", {"error": None, "result": {"status": "success"}, "id": 12}), conn="wss://ws.gate.io/v3/")
+    assert decoding.report(decoding.tables()).control == 1

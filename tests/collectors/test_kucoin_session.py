@@ -314,3 +314,16 @@ def test_a_change_that_is_none_is_a_dead_letter(text: str) -> None:
     decoding = Decoding("kucoin")
     decoding.take(Line(ts=None, dir="in", conn=CONN, raw=json.dumps(change(1, text))), file="test", number=1)
     assert len(decoding.dead) == 1
+
+
+def test_the_unified_list_of_spot_and_of_futures_is_read() -> None:
+    pair = {"symbol": "BTC-USDT", "baseCurrency": "BTC", "quoteCurrency": "USDT", "tickSize": "0.1", "baseOrderStep": "0.0001"}
+    contract = {"symbol": "XBTUSDM", "baseCurrency": "XBT", "quoteCurrency": "USD", "settlementCurrency": "XBT", "unitSize": "1"}
+    (request, _) = VENUE.instrument_requests(VENUE.endpoints, ["spot", "futures"])
+    found = []
+    for kind, rows in (("SPOT", [pair]), ("FUTURES", [{**contract, "isInverse": True}])):
+        found += VENUE.parse_instruments(request, json.dumps({"code": "200000", "data": {"tradeType": kind, "list": rows}}).encode())
+    assert [(each.symbol, each.market, each.lot_size, each.contract_size, each.inverse) for each in found] == [
+        ("BTC/USDT", "spot", 0.0001, 1.0, False),
+        ("BTC/USD:BTC", "futures", None, 1.0, True),
+    ]

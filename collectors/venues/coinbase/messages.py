@@ -23,9 +23,9 @@ Kind = Literal["snapshot", "update"]
 class Frame(Struct, Generic[T], frozen=True, gc=False):
     """Any frame of Advanced Trade with its events; `sequence_num` counts all frames of a connection."""
 
-    timestamp: str
-    sequence_num: int
     events: list[T]
+    timestamp: str = ""
+    sequence_num: int | None = None
 
 
 class Trade(Struct, frozen=True, gc=False):

@@ -156,8 +156,7 @@ class AdvancedSession(ProductSession):
                 return self._books(frame, received)
             case "market_trades":
                 return self._trades(frame, received)
-        if envelope.sequence_num is not None:
-            self._count(envelope.sequence_num, received)
+        self._count(envelope.sequence_num, received)
         if envelope.channel == "subscriptions" and bytes(envelope.events):
             for event in wire.decode_subscriptions(envelope.events):
                 self.subscribed(event)
@@ -178,7 +177,7 @@ class AdvancedSession(ProductSession):
 
     def _books(self, frame: bytes, received: int | None) -> Outcome:
         message = wire.decode_book(frame)
-        sent = wire.event_time(message.timestamp)
+        sent = wire.event_time(message.timestamp) if message.timestamp else None
         ready = [(event, *self._levels(event, sent)) for event in message.events if self.admits(event.product_id)]
         in_time = self._count(message.sequence_num, received)
         for event, bids, asks, time in ready:
@@ -198,8 +197,8 @@ class AdvancedSession(ProductSession):
                 feed.changed(bids, asks, timestamp=time, received=received, sequence=message.sequence_num)
         return Outcome.DECODED
 
-    def _levels(self, event: wire.BookEvent, sent: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]], int]:
-        """Bids, asks and the time of an event; a snapshot may carry the epoch instead of times, then the envelope's counts."""
+    def _levels(self, event: wire.BookEvent, sent: int | None) -> tuple[list[tuple[float, float]], list[tuple[float, float]], int]:
+        """Bids, asks and the time of an event; a snapshot may carry the epoch instead of times, so the envelope's counts."""
         contract = self.contract(event.product_id)
         sides: dict[str, list[tuple[float, float]]] = {"bid": [], "offer": []}
         for update in event.updates:
@@ -207,14 +206,18 @@ class AdvancedSession(ProductSession):
                 raise FrameError(EXCHANGE, f"book level {update.price_level} {update.new_quantity} is not finite")
             sides[update.side].append((update.price_level, contract.base(update.new_quantity, update.price_level)))
         time = sent
-        if event.type == "update":
+        if event.type == "update" or sent is None:
             times = [wire.time_us(text) for text in {update.event_time for update in event.updates if update.event_time}]
             time = max((time for time in times if time > GENESIS), default=sent)
+        if time is None:
+            raise FrameError(EXCHANGE, f"book frame of {event.product_id} has no time")
         return sides["bid"], sides["offer"], time
 
-    def _count(self, number: int, received: int | None) -> bool:
+    def _count(self, number: int | None, received: int | None) -> bool:
         """Follow the count of frames; False when a frame comes late, so that its book frames are older than the book."""
         last = self._last
+        if number is None:
+            return True
         if not self.linked or last is None or number == last + 1:
             self._last = number
             self._late_run = 0

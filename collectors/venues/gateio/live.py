@@ -31,6 +31,8 @@ SILENCE: Final = 45_000_000
 TRADES_LIMIT: Final = 1000
 MAX_FETCHED_TRADES: Final = 50_000
 """A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
+CALIBRATE_EVERY: Final = 60_000_000
+"""REST is asked this often for the sign of a liquidation, until it has told one that the stream told too, microseconds."""
 REMEMBERED: Final = 256
 """Spot trades whose two ids are kept, to see whether REST counts as the stream does."""
 
@@ -51,6 +53,10 @@ class LiveSession(MarketSession):
         self._awaited: dict[str, list[Stream]] = {}
         self._ids: dict[tuple[str, int], int] = {}
         """Global id of spot trades by symbol and the pair's own count."""
+        self._uncompared: dict[str, list[tuple[int, float]]] = {}
+        """(time, signed size) of liquidations by native id, until the meaning of the sign is known."""
+        self._calibrated = False
+        self._calibrated_at: int | None = None
         self._commands = 0
         self._opened: int | None = None
         self._pinged: int | None = None
@@ -112,9 +118,12 @@ class LiveSession(MarketSession):
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
             self.see(received)
-        if request.purpose != "trades":
-            return Outcome.IGNORED
         try:
+            if request.purpose == "liquidations":
+                self._calibrate(wire.decode_rest_liquidations(body))
+                return Outcome.CONTROL
+            if request.purpose != "trades":
+                return Outcome.IGNORED
             if self.spot:
                 self._take_missed(request.symbol, wire.decode_spot_trades_answer(body), received)
             else:
@@ -142,10 +151,41 @@ class LiveSession(MarketSession):
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"time": now // 1_000_000, "channel": f"{self._prefix}.ping"})))
+        if self._uncompared and (self._calibrated_at is None or now - self._calibrated_at >= CALIBRATE_EVERY):
+            self._calibrated_at = now
+            native = next(iter(self._uncompared))
+            url = f"{self._rest}/futures/{self.plan.market}/liq_orders?contract={native}&limit=100"
+            self.actions.append(HttpGet(url=url, purpose="liquidations", symbol=self.symbol(native)))
         last = self.last_received or self._opened
         if last is not None and now - last > SILENCE and not self._ended:
             self._ended = True
             self.actions.append(Reconnect(f"neither data nor a pong for {SILENCE // 1_000_000} s"))
+
+    def liquidated(self, row: wire.Liquidation, time: int) -> None:
+        if not self._calibrated:
+            kept = self._uncompared.setdefault(row.contract, [])
+            kept.append((time, row.size))
+            del kept[:-REMEMBERED]
+
+    def _calibrate(self, rows: list[wire.RestLiquidation]) -> None:
+        """Compare signs with REST, which tells the order's; a contradiction turns the reading round and is logged as an error."""
+        signs = set()
+        for row in rows:
+            order = -row.size if row.order_size is None else row.order_size
+            for time, size in self._uncompared.get(row.contract, ()):
+                if abs(size) == abs(order) and order and abs(time - row.time * 1_000_000) <= 2_000_000:
+                    signs.add(1 if size * order > 0 else -1)
+        if len(signs) != 1:
+            # Nothing in common yet, or rows of one size on both sides within two seconds: another contract, another time.
+            contract = next(iter(self._uncompared), None)
+            if contract is not None:
+                del self._uncompared[contract]
+            return
+        self._calibrated = True
+        self._uncompared.clear()
+        (self.order_sign,) = signs
+        if self.order_sign < 0:
+            self._log.error("liquidations name the position's side: those before this moment are landed with the wrong side")
 
     def _command(self, event: str, streams: list[Stream]) -> None:
         """The venue refuses commands whose time is more than a minute off its own."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from collectors.errors import FrameError
-from collectors.feeds import GENESIS, event_time
+from collectors.feeds import GENESIS
 
 EXCHANGE = "gateio"
 T = TypeVar("T")
@@ -30,12 +30,12 @@ class Envelope(Struct, frozen=True, gc=False):
     """Any frame of v4, the restart notice (`type`), or a frame of v3 (`method`, `params`)."""
 
     channel: str = ""
-    event: str = ""
+    event: str | None = ""
     type: str = ""
-    method: str = ""
-    time: int = 0
-    time_ms: int | float = 0
-    id: int | str | None = None
+    method: str | None = ""
+    time: int | float | None = 0
+    time_ms: int | float | None = 0
+    id: object = None
     error: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw = msgspec.Raw()
     params: msgspec.Raw = msgspec.Raw()
@@ -107,10 +107,10 @@ class Ticker(Struct, frozen=True, gc=False):
     """`futures.tickers`; `total_size` is open interest in contracts. Empty where the venue knows nothing."""
 
     contract: str
-    mark_price: str = ""
-    index_price: str = ""
-    funding_rate: str = ""
-    total_size: str = ""
+    mark_price: str | float | None = None
+    index_price: str | float | None = None
+    funding_rate: str | float | None = None
+    total_size: str | float | None = None
 
 
 class Liquidation(Struct, frozen=True, gc=False):
@@ -121,6 +121,15 @@ class Liquidation(Struct, frozen=True, gc=False):
     size: float
     time: int | None = None
     time_ms: int | None = None
+
+
+class RestLiquidation(Struct, frozen=True, gc=False):
+    """A row of REST futures/…/liq_orders: `size` is the position's, `order_size` the order's, with the opposite sign; whole seconds."""
+
+    contract: str
+    size: float
+    time: int
+    order_size: float | None = None
 
 
 class WholeFutures(Struct, frozen=True, gc=False):
@@ -220,6 +229,7 @@ decode_futures_update = _decoder(FuturesUpdate).decode
 decode_tickers = _decoder(list[Ticker]).decode
 decode_nested_tickers = _decoder(list[list[Ticker]]).decode
 decode_liquidations = _decoder(list[Liquidation]).decode
+decode_rest_liquidations = _decoder(list[RestLiquidation]).decode
 decode_whole_futures = _decoder(WholeFutures).decode
 decode_signed_levels = _decoder(list[SignedLevel]).decode
 decode_spot_book_answer = _decoder(SpotBookAnswer).decode
@@ -246,12 +256,12 @@ def trade_time(seconds: float, milliseconds: float | None) -> int:
 
 def sent_time(envelope: Envelope) -> int:
     """When a frame was sent, microseconds."""
-    return millis(envelope.time_ms) if envelope.time_ms else event_time(EXCHANGE, envelope.time)
+    return millis(envelope.time_ms) if envelope.time_ms else millis((envelope.time or 0) * 1000)
 
 
-def number(text: str) -> float | None:
+def number(text: str | float | None) -> float | None:
     """A number the venue may leave empty; raises `FrameError` when it is none."""
-    if not text:
+    if text is None or text == "":
         return None
     try:
         found = float(text)

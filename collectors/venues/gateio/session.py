@@ -17,7 +17,7 @@ from collectors.books import Book, Follows, Levels, SpotDiff
 from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed, TradeFeed, event_time, micros
+from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
@@ -49,6 +49,8 @@ class MarketSession(BaseSession):
         self.spot = spot
         self.instruments = instruments
         self.linked = linked
+        self.order_sign = 1
+        """-1 once REST has shown that the sign of a liquidation is the position's and not the order's."""
         self.diff_books: dict[str, DiffBook] = {}
         self.streamed_books: dict[str, StreamedBook] = {}
         self._contracts: dict[str, Contract] = {}
@@ -127,7 +129,8 @@ class MarketSession(BaseSession):
                 return self._tickers(envelope, received)
             case "futures.public_liquidates":
                 return self._liquidations(wire.decode_liquidations(envelope.result), received)
-        return Outcome.IGNORED
+        # Version 3 answers commands with an id and a result, and nothing that names a channel.
+        return Outcome.IGNORED if envelope.channel or not bytes(envelope.result) else Outcome.CONTROL
 
     def trade_feed(self, symbol: str, *, contiguous: bool = False) -> TradeFeed:
         """The trade feed of a symbol."""
@@ -260,6 +263,9 @@ class MarketSession(BaseSession):
     def met(self, trade: wire.SpotTrade) -> None:
         """A trade of the stream, about to land."""
 
+    def liquidated(self, row: wire.Liquidation, time: int) -> None:
+        """A forced order of the stream, about to land."""
+
     def _futures_trades(self, rows: list[wire.FuturesTrade], received: int | None) -> Outcome:
         admitted = [row for row in rows if self.admits(row.contract)]
         self.take_futures_rows(admitted, received=received, rest=False)
@@ -303,13 +309,14 @@ class MarketSession(BaseSession):
             ready.append((row, event_time(EXCHANGE, time)))
         for row, time in ready:
             symbol = self.symbol(row.contract)
-            side = "sell" if row.size < 0 else "buy"
-            natural = f"{micros(row.time_ms or row.time or 0)}-{side}-{abs(row.size)!r}-{row.price!r}"
+            side = "sell" if row.size * self.order_sign < 0 else "buy"
+            natural = f"{time}-{row.size!r}-{row.price!r}"
             if not self.writer.continuity.recent("liquidations").add((symbol, natural)):
                 self.writer.duplicate("liquidations")
                 continue
             self.writer.continuity.latest[symbol] = time
             amount = self.contract(row.contract).base(abs(row.size), row.price)
+            self.liquidated(row, time)
             self.writer.liquidation(
                 symbol,
                 time,

@@ -127,15 +127,23 @@ def of_contract(contract: wire.FuturesContract) -> Instrument:
 
 
 def _of_unified(contract: wire.UnifiedContract) -> Instrument:
+    if contract.settlement_currency is None:
+        return _spot(
+            contract.symbol,
+            names=(contract.base_currency, contract.quote_currency),
+            tick=contract.tick_size,
+            lot=contract.base_order_step,
+            active=str(contract.trading_status) == "1",
+        )
     return _futures(
         contract.symbol,
         names=(contract.base_currency, contract.quote_currency, contract.settlement_currency),
-        size=abs(contract.unit_size),
-        inverse=contract.is_inverse,
+        size=abs(contract.unit_size or 1.0),
+        inverse=bool(contract.is_inverse),
         tick=contract.tick_size,
         lot=contract.lot_size,
         expiry=contract.expiry_time,
-        active=contract.trading_status == "1",
+        active=str(contract.trading_status) == "1",
     )
 
 
@@ -171,18 +179,28 @@ def _futures(
 
 
 def _of_spot(pair: wire.SpotSymbol) -> Instrument:
+    return _spot(
+        pair.symbol,
+        names=(pair.base_currency, pair.quote_currency),
+        tick=float(pair.price_increment) if pair.price_increment else None,
+        lot=float(pair.base_increment) if pair.base_increment else None,
+        active=pair.enable_trading,
+    )
+
+
+def _spot(native: str, *, names: tuple[str, str], tick: float | None, lot: float | None, active: bool) -> Instrument:
     """A pair; its id can be older than the name of its base."""
-    base, quote = asset(pair.base_currency), asset(pair.quote_currency)
+    base, quote = map(asset, names)
     return Instrument(
         exchange=EXCHANGE,
         symbol=f"{base}/{quote}",
-        native=pair.symbol,
+        native=native,
         market="spot",
         base=base,
         quote=quote,
-        tick_size=float(pair.price_increment) if pair.price_increment else None,
-        lot_size=float(pair.base_increment) if pair.base_increment else None,
-        active=pair.enable_trading,
+        tick_size=tick,
+        lot_size=lot,
+        active=active,
     )
 
 

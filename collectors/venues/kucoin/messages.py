@@ -49,17 +49,16 @@ class Envelope(Struct, frozen=True, gc=False):
     """Any frame of either protocol, or a REST answer met without its URL."""
 
     T: str = ""
-    t: str = ""
     dp: str = ""
     type: str = ""
     topic: str = ""
     subject: str = ""
-    message: str = ""
-    session: str | None = msgspec.field(default=None, name="sessionId")
+    message: object = ""
+    session: object = msgspec.field(default=None, name="sessionId")
     ping_interval: int | None = msgspec.field(default=None, name="pingInterval")
-    id: str | int | None = None
-    result: bool | str | None = None
-    code: str | int | None = None
+    id: object = None
+    result: object = None
+    code: object = None
     data: msgspec.Raw = msgspec.Raw()
 
 
@@ -141,8 +140,8 @@ class SpotSymbol(Struct, frozen=True, gc=False, rename="camel"):
     symbol: str
     base_currency: str
     quote_currency: str
-    base_increment: str = ""
-    price_increment: str = ""
+    base_increment: str | None = None
+    price_increment: str | None = None
     enable_trading: bool = True
 
 
@@ -168,18 +167,19 @@ class FuturesContract(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class UnifiedContract(Struct, frozen=True, gc=False, rename="camel"):
-    """One contract of the unified instrument list."""
+    """One row of the unified instrument list; a pair of spot settles in nothing."""
 
     symbol: str
     base_currency: str
     quote_currency: str
-    settlement_currency: str
-    unit_size: float
-    is_inverse: bool = False
+    settlement_currency: str | None = None
+    unit_size: float | None = None
+    base_order_step: float | None = None
+    is_inverse: bool | None = False
     tick_size: float | None = None
     lot_size: float | None = None
     expiry_time: int | None = None
-    trading_status: str = "1"
+    trading_status: str | int | None = "1"
 
 
 class UnifiedList(Struct, frozen=True, gc=False):
