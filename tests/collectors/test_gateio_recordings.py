@@ -9,7 +9,7 @@ import pytest
 from collectors.decode import Decoding, decode_files
 from collectors.feeds import BookFeed
 from collectors.recording import open_recording, parse
-from collectors.venues.gateio.instruments import parse_instruments
+from collectors.venues.gateio.instruments import guessed_contract, parse_instruments
 
 SPOT = "spot_v4_orderbookupdate_trades_candles_20210422.jsonl.gz"
 FUTURES = "futures_v4_orderbookupdate_20230524.jsonl.gz"
@@ -55,6 +55,16 @@ def test_recorded_futures_amounts_are_base_units_by_the_recorded_list(recordings
     # The first frame tells 962 contracts bid at 0.7376.
     rows = [row for row in decoding.tables()["book_deltas"].to_pylist() if row["symbol"] == "PHB/USDT:USDT" and row["price"] == 0.7376]
     assert rows[0]["amount"] == 962 * listed["PHB/USDT:USDT"]
+
+
+def test_contracts_without_a_list_hold_what_was_listed_in_2023(recordings: Path) -> None:
+    with open_recording(recordings / "gateio" / FUTURES) as lines:
+        first = parse(next(iter(lines)), where=FUTURES)
+    listed = parse_instruments(first.payload)
+    assert len(listed) == 302
+    for each in listed:
+        guessed = guessed_contract(each.native)
+        assert (guessed.size, guessed.inverse) == (each.contract_size, False), each.native
 
 
 def test_recorded_samples_keep_sides_signs_and_names(recordings: Path) -> None:

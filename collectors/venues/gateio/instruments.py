@@ -15,22 +15,10 @@ from collectors.errors import FrameError
 from collectors.venue import HttpGet, Instrument
 from collectors.venues.gateio import messages as wire
 from collectors.venues.gateio.messages import EXCHANGE
+from collectors.venues.gateio.sizes import CONTRACT_SIZES
 
 PATHS: Final[Mapping[str, str]] = {"spot": "/spot/currency_pairs", "usdt": "/futures/usdt/contracts", "btc": "/futures/btc/contracts"}
 """Path of the instrument list by market; futures markets are named by what they settle in."""
-
-_SIZES: Final[Mapping[float, str]] = {
-    0.0001: "BTC",
-    0.001: "BNB",
-    0.01: "ETH BCH BSV DASH FIL XMR ZEC",
-    0.1: "LTC ETC APT",
-    10.0: "ADA DOGE MATIC XLM XRP",
-    100.0: "TRX",
-    10_000.0: "SHIB",
-    10_000_000.0: "PEPE",
-}
-CONTRACT_SIZES: Final[Mapping[str, float]] = {base: size for size, bases in _SIZES.items() for base in bases.split()}
-"""Base units a contract in USDT holds, by base, as listed in May 2023; what is not named holds one."""
 
 
 def unified(native: str, *, spot: bool) -> str:
