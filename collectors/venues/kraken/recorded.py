@@ -1,12 +1,12 @@
 """Recorded Kraken frames of any connection, routed by URL or, where none was recorded, by content.
 
-Put here: telling sockets apart without a plan. Keep out: what frames mean (`session`). Frames of the v1 and Futures sockets are ignored.
+Put here: telling sockets apart without a plan. Keep out: what frames mean (`session`, `v1`). Frames of the Futures socket are ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,29 +18,33 @@ from collectors.venue import Action, Checksums, Outcome
 from collectors.venues.kraken.instruments import parse_asset_pairs
 from collectors.venues.kraken.messages import EXCHANGE
 from collectors.venues.kraken.session import SpotSession
+from collectors.venues.kraken.v1 import V1Session
 
+Protocol: TypeAlias = Literal["v1", "v2", "futures"]
 _V2_KEYS: Final = ("channel", "method")
+_FUTURES_KEYS: Final = ("feed", "product_ids", "version")
+_FUTURES_HOSTS: Final = ("futures", "cryptofacilities")
 
 
 class Recorded:
-    """v2 sessions by connection."""
+    """Sessions by connection and protocol."""
 
     def __init__(self, events: EventBuffer) -> None:
         self.actions: list[Action] = []
         self.checksums = Checksums()
         self._writer = events.writer(EXCHANGE, f"{EXCHANGE}-spot-recorded")
         self._decimals: dict[str, tuple[int, int]] = {}
-        self._sessions: dict[str | None, SpotSession] = {}
+        self._sessions: dict[tuple[str | None, Protocol], SpotSession] = {}
+        self._protocols: dict[str | None, Protocol | None] = {}
         self._owners = events.continuity(EXCHANGE).books
 
     def connected(self, conn: str | None, received: int | None) -> None:
         """A new socket was opened to `conn`: its former one is gone."""
-        former = self._sessions.pop(conn, None)
-        if former is not None:
-            former.closed(received)
+        for key in [key for key in self._sessions if key[0] == conn]:
+            self._sessions.pop(key).closed(received)
 
     def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
-        """Nothing here depends on what the client sent: acknowledgements tell the depth."""
+        """Nothing here depends on what the client sent: acknowledgements and channel names tell the depth."""
 
     def tick(self, now: int) -> None:
         for session in self._sessions.values():
@@ -55,12 +59,12 @@ class Recorded:
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame of a connection."""
-        session = self._sessions.get(conn)
-        if session is None or conn is None:
-            if not _is_v2(conn, frame):
-                return Outcome.IGNORED
-            session = self._session(conn)
-        return session.feed(frame, received)
+        if conn not in self._protocols:
+            self._protocols[conn] = _protocol_of(conn)
+        protocol = self._protocols[conn] or _spoken(frame)
+        if protocol is None or protocol == "futures":
+            return Outcome.IGNORED
+        return self._session(conn, protocol).feed(frame, received)
 
     def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; `conn` is the request's URL."""
@@ -74,26 +78,43 @@ class Recorded:
                     session.learn(known)
                 return Outcome.CONTROL
             if path.endswith("/Trades") and parse_qs(urlsplit(conn or "").query).get("pair"):
-                return self._session(None).take_trades_answer(None, body, received=received)
+                return self._session(None, "v2").take_trades_answer(None, body, received=received)
             msgspec.json.decode(body)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
         return Outcome.IGNORED
 
-    def _session(self, conn: str | None) -> SpotSession:
-        session = self._sessions.get(conn)
+    def _session(self, conn: str | None, protocol: Protocol) -> SpotSession:
+        session = self._sessions.get((conn, protocol))
         if session is None:
-            session = SpotSession(self._writer, checksums=self.checksums, decimals=self._decimals)
-            self._sessions[conn] = session
+            kind = V1Session if protocol == "v1" else SpotSession
+            session = self._sessions[conn, protocol] = kind(self._writer, checksums=self.checksums, decimals=self._decimals)
         return session
 
 
-def _is_v2(conn: str | None, frame: bytes | str) -> bool:
-    """Whether a frame is one of the v2 socket; raises `FrameError` when it is no JSON at all."""
-    if conn is not None and urlsplit(conn).path.rstrip("/").endswith("/v2"):
-        return True
+def _protocol_of(conn: str | None) -> Protocol | None:
+    """The protocol a URL stands for; None where frames have to tell."""
+    parts = urlsplit(conn or "")
+    host, path = parts.hostname or "", parts.path.rstrip("/")
+    if any(part in host for part in _FUTURES_HOSTS):
+        return "futures"
+    if path.endswith("/v2"):
+        return "v2"
+    return "v1" if host.endswith("kraken.com") and not path else None
+
+
+def _spoken(frame: bytes | str) -> Protocol | None:
+    """The protocol of a frame, None when it is of none; raises `FrameError` when it is no JSON at all."""
     try:
         found = msgspec.json.decode(frame)
     except msgspec.MsgspecError as error:
         raise FrameError(EXCHANGE, str(error)) from error
-    return isinstance(found, dict) and any(key in found for key in _V2_KEYS)
+    if isinstance(found, list):
+        return "v1"
+    if not isinstance(found, dict):
+        return None
+    if any(key in found for key in _V2_KEYS):
+        return "v2"
+    if any(key in found for key in _FUTURES_KEYS):
+        return "futures"
+    return "v1" if "event" in found else None
