@@ -1,4 +1,4 @@
-"""Kraken spot over WebSocket v2 (v1 in recordings): trades, and books whose every frame carries a checksum.
+"""Kraken: spot over WebSocket v2 (v1 in recordings), whose every book frame carries a checksum, and Futures.
 
 Put here: the face the registry shows. Keep out: everything else, which lies in the modules beside it.
 """

@@ -97,8 +97,7 @@ class LiveSession(SpotSession):
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
-        for book in self.checked_books.values():
-            book.tick(now)
+        self.tick_books(now)
         self.confirm_trades(now)
 
     def closed(self, now: int | None) -> None:

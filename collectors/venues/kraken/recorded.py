@@ -1,6 +1,6 @@
 """Recorded Kraken frames of any connection, routed by URL or, where none was recorded, by content.
 
-Put here: telling sockets apart without a plan. Keep out: what frames mean (`session`, `v1`). Frames of the Futures socket are ignored.
+Put here: telling sockets apart without a plan. Keep out: what frames mean (`session`, `v1`, `futures`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collectors.errors import FrameError
 from collectors.feeds import BookFeed
 from collectors.rows import EventBuffer
 from collectors.venue import Action, Checksums, Outcome
+from collectors.venues.kraken.futures import FuturesSession
+from collectors.venues.kraken.futures_products import INSTRUMENTS_PATH, parse_instruments
 from collectors.venues.kraken.instruments import parse_asset_pairs
 from collectors.venues.kraken.messages import EXCHANGE
 from collectors.venues.kraken.session import SpotSession
@@ -33,28 +35,34 @@ class Recorded:
         self.actions: list[Action] = []
         self.checksums = Checksums()
         self._writer = events.writer(EXCHANGE, f"{EXCHANGE}-spot-recorded")
+        self._futures_writer = events.writer(EXCHANGE, f"{EXCHANGE}-futures-recorded")
         self._decimals: dict[str, tuple[int, int]] = {}
-        self._sessions: dict[tuple[str | None, Protocol], SpotSession] = {}
+        self._spot: dict[tuple[str | None, Protocol], SpotSession] = {}
+        self._futures: dict[str | None, FuturesSession] = {}
         self._protocols: dict[str | None, Protocol | None] = {}
         self._owners = events.continuity(EXCHANGE).books
 
     def connected(self, conn: str | None, received: int | None) -> None:
         """A new socket was opened to `conn`: its former one is gone."""
-        for key in [key for key in self._sessions if key[0] == conn]:
-            self._sessions.pop(key).closed(received)
+        for key in [key for key in self._spot if key[0] == conn]:
+            self._spot.pop(key).closed(received)
+        if conn in self._futures:
+            self._futures.pop(conn).closed(received)
 
     def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
         """Nothing here depends on what the client sent: acknowledgements and channel names tell the depth."""
 
     def tick(self, now: int) -> None:
-        for session in self._sessions.values():
-            session.see_time(now)
-            for book in session.checked_books.values():
-                book.tick(now)
+        for spot in self._spot.values():
+            spot.see_time(now)
+            spot.tick_books(now)
+        for futures in self._futures.values():
+            futures.see_time(now)
+            futures.tick_books(now)
 
     def books(self) -> Mapping[str, BookFeed]:
         """The feed of each book met: the one that lands, else the last one kept."""
-        kept = {symbol: feed for session in self._sessions.values() for symbol, feed in session.book_feeds.items()}
+        kept = {symbol: feed for each in (*self._spot.values(), *self._futures.values()) for symbol, feed in each.book_feeds.items()}
         return {symbol: owner if isinstance(owner := self._owners.get(symbol), BookFeed) else feed for symbol, feed in kept.items()}
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
@@ -62,8 +70,12 @@ class Recorded:
         if conn not in self._protocols:
             self._protocols[conn] = _protocol_of(conn)
         protocol = self._protocols[conn] or _spoken(frame)
-        if protocol is None or protocol == "futures":
+        if protocol is None:
             return Outcome.IGNORED
+        if protocol == "futures":
+            if conn not in self._futures:
+                self._futures[conn] = FuturesSession(self._futures_writer)
+            return self._futures[conn].feed(frame, received)
         return self._session(conn, protocol).feed(frame, received)
 
     def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
@@ -74,8 +86,11 @@ class Recorded:
                 listed = parse_asset_pairs(body)
                 known = {each.symbol: (each.price_decimals or 0, each.amount_decimals or 0) for each in listed}
                 self._decimals.update(known)
-                for session in self._sessions.values():
+                for session in self._spot.values():
                     session.learn(known)
+                return Outcome.CONTROL
+            if path.endswith(INSTRUMENTS_PATH):
+                parse_instruments(body)
                 return Outcome.CONTROL
             if path.endswith("/Trades") and parse_qs(urlsplit(conn or "").query).get("pair"):
                 return self._session(None, "v2").take_trades_answer(None, body, received=received)
@@ -85,10 +100,10 @@ class Recorded:
         return Outcome.IGNORED
 
     def _session(self, conn: str | None, protocol: Protocol) -> SpotSession:
-        session = self._sessions.get((conn, protocol))
+        session = self._spot.get((conn, protocol))
         if session is None:
             kind = V1Session if protocol == "v1" else SpotSession
-            session = self._sessions[conn, protocol] = kind(self._writer, checksums=self.checksums, decimals=self._decimals)
+            session = self._spot[conn, protocol] = kind(self._writer, checksums=self.checksums, decimals=self._decimals)
         return session
 
 

@@ -116,6 +116,11 @@ class SpotSession(BaseSession):
             feed.mend(received)
         return Outcome.DECODED
 
+    def tick_books(self, now: int) -> None:
+        """Look after the books."""
+        for book in self.checked_books.values():
+            book.tick(now)
+
     def _books(self, frame: bytes, received: int | None) -> Outcome:
         message = wire.decode_book(frame)
         for data in message.data:

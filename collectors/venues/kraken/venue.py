@@ -11,63 +11,83 @@ from typing import Final
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
-from collectors.venues.kraken import instruments
+from collectors.venues.kraken import futures_products, instruments
+from collectors.venues.kraken.futures_live import LiveFuturesSession
 from collectors.venues.kraken.live import LiveSession
 from collectors.venues.kraken.messages import EXCHANGE
 from collectors.venues.kraken.recorded import Recorded
 
 SYMBOLS_PER_SOCKET: Final = 200
+PING_SECONDS: Final = 30.0
+"""Futures closes a socket whose client has sent no ping for a minute."""
+_MARKETS: Final = (
+    ("spot", "spot_ws", ("trades", "book"), None),
+    ("futures", "futures_ws", ("trades", "book", "liquidations", "derivatives"), PING_SECONDS),
+)
 
 
 class KrakenVenue:
-    """Spot, over WebSocket v2."""
+    """Spot over WebSocket v2, and Futures."""
 
     exchange = EXCHANGE
-    endpoints: Mapping[str, str] = {"spot_ws": "wss://ws.kraken.com/v2", "spot_rest": "https://api.kraken.com"}
-    channels: Sequence[str] = ("trades", "book")
+    endpoints: Mapping[str, str] = {
+        "spot_ws": "wss://ws.kraken.com/v2",
+        "spot_rest": "https://api.kraken.com",
+        "futures_ws": "wss://futures.kraken.com/ws/v1",
+        "futures_rest": "https://futures.kraken.com",
+    }
+    channels: Sequence[str] = ("trades", "book", "liquidations", "derivatives")
     limits = Limits(connects=150, connects_per_seconds=600.0, rest_weight=15, rest_weight_per_seconds=15.0)
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
-        """Ask for AssetPairs."""
-        return instruments.instrument_requests(endpoints, markets)
+        """Ask for AssetPairs and for the products of Futures."""
+        requests = instruments.instrument_requests(endpoints, markets)
+        return [*requests, futures_products.instrument_request(endpoints)] if "futures" in markets else requests
 
     def parse_instruments(self, request: HttpGet, body: bytes) -> list[Instrument]:
-        """Instruments of an AssetPairs answer; raises `FrameError` when it is none."""
-        del request
+        """Instruments of one answer; raises `FrameError` when it is none."""
+        if request.symbol == "futures":
+            return futures_products.parse_instruments(body)
         return instruments.parse_asset_pairs(body)
 
     def market_of(self, symbol: str) -> str:
-        """`BASE/QUOTE` is spot; raises `UnknownSymbol` for anything else."""
-        base, slash, quote = symbol.partition("/")
-        if base and slash and quote and ":" not in quote:
-            return "spot"
-        raise UnknownSymbol(self.exchange, symbol, ("BTC/USD", "ETH/USD"))
+        """`BASE/QUOTE` is spot, `BASE/QUOTE:SETTLE` futures; raises `UnknownSymbol` for anything else."""
+        base, _, rest = symbol.partition("/")
+        quote, colon, settle = rest.partition(":")
+        if base and quote and (settle or not colon):
+            return "futures" if colon else "spot"
+        raise UnknownSymbol(self.exchange, symbol, ("BTC/USD", "ETH/USD", "BTC/USD:USD"))
 
     def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
         """Sockets for what is wanted; raises `UnknownSymbol`."""
         for symbol in wanted.symbols:
             if symbol not in instruments:
                 raise UnknownSymbol(self.exchange, symbol, instruments)
-        symbols = list(dict.fromkeys(wanted.symbols))
-        channels = [channel for channel in self.channels if channel in wanted.channels]
-        if not channels:
-            return []
-        groups = [symbols[start : start + SYMBOLS_PER_SOCKET] for start in range(0, len(symbols), SYMBOLS_PER_SOCKET)]
-        return [
-            ConnectionPlan(
-                name=f"{EXCHANGE}-spot-{number}",
-                exchange=EXCHANGE,
-                market="spot",
-                url=self._endpoints(wanted)["spot_ws"],
-                streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
-                instruments=tuple(instruments[symbol] for symbol in group),
-            )
-            for number, group in enumerate(groups)
-        ]
+        endpoints = self._endpoints(wanted)
+        plans: list[ConnectionPlan] = []
+        for market, endpoint, carried, ping in _MARKETS:
+            channels = [channel for channel in carried if channel in wanted.channels]
+            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
+            for start in range(0, len(symbols) if channels else 0, SYMBOLS_PER_SOCKET):
+                group = symbols[start : start + SYMBOLS_PER_SOCKET]
+                plans.append(
+                    ConnectionPlan(
+                        name=f"{EXCHANGE}-{market}-{start // SYMBOLS_PER_SOCKET}",
+                        exchange=EXCHANGE,
+                        market=market,
+                        url=endpoints[endpoint],
+                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
+                        instruments=tuple(instruments[symbol] for symbol in group),
+                        protocol_ping_seconds=ping,
+                    )
+                )
+        return plans
 
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
+        if plan.market == "futures":
+            return LiveFuturesSession(plan, writer)
         return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
 
     def recorded_session(self, events: EventBuffer) -> RecordedSession:
