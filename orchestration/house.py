@@ -29,6 +29,8 @@ from orchestration.unmaterialised import report_unmaterialised, wait_for_first_t
 
 _FIRST_TICK_SECONDS: Final = 120.0
 _PAGES_SECONDS: Final = 90.0
+_LAST_WORDS_SECONDS: Final = 5.0
+"""For what runs beside the programs to see that it is to stop; a materialisation may be left where it is, nothing is half-written."""
 
 
 def run_house(
@@ -68,6 +70,7 @@ def run_house(
             _catch_up(instance, lake, settings, begun, supervisor)
 
     begun = time.monotonic()
+    rising: _InBackground | None = None
     with open_instance(lake, settings) as instance, stopping_on_signals(supervisor):
         try:
             supervisor.start()
@@ -84,6 +87,8 @@ def run_house(
             return 1
         finally:
             supervisor.stop()
+            if rising is not None:
+                rising.wait(_LAST_WORDS_SECONDS)
             typer.echo("Stopped.")
     return 0
 
@@ -102,6 +107,10 @@ class _InBackground:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             self._error = error
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the work is done, but no longer than this."""
+        self._thread.join(seconds)
 
     def ended(self) -> bool:
         """Whether the work is done or has failed."""
@@ -125,12 +134,15 @@ def _catch_up(
     instance: dg.DagsterInstance, lake: LakeSettings, settings: OrchestrationSettings, since: float, supervisor: Supervisor
 ) -> None:
     """Report what landed before automation began to watch: its first evaluation remembers only."""
-    ticked = wait_for_first_tick(instance, since=since, timeout=_FIRST_TICK_SECONDS)
-    if ticked is None:
+    ends = time.monotonic() + _FIRST_TICK_SECONDS
+    ticked = None
+    while ticked is None:
         if supervisor.stopping:
             return
-        typer.echo(f"Dagster's automation did not tick within {_FIRST_TICK_SECONDS:g} s: see its log", err=True)
-        return
+        if time.monotonic() > ends:
+            typer.echo(f"Dagster's automation did not tick within {_FIRST_TICK_SECONDS:g} s: see its log", err=True)
+            return
+        ticked = wait_for_first_tick(instance, since=since, timeout=1.0)
     again = report_unmaterialised(instance, lake, settings, ticked=ticked)
     if again:
         typer.echo(f"Reported {len(again)} landed hours that were not materialised yet.")
