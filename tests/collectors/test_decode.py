@@ -96,7 +96,7 @@ def test_a_line_that_is_none_of_a_recording_is_named(tmp_path: Path, content: by
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("absent.jsonl", None), ("cut.jsonl.gz", gzip.compress(b"x" * 100)[:-9]), ("no.jsonl.zst", b"nonsense")]
+    ("name", "content"), [("absent.jsonl", None), ("cut.jsonl.gz", gzip.compress(b"x" * 100, mtime=0)[:-9]), ("no.jsonl.zst", b"nonsense")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes | None) -> None:
     path = tmp_path / name
