@@ -3,6 +3,7 @@
 Put here: how Dagster is set up. Keep out: what it runs (`orchestration.definitions`) and starting it (`orchestration.processes`).
 """
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -118,3 +119,22 @@ def environment(lake: LakeSettings) -> dict[str, str]:
         # by that tick and by the next, and made twice.
         "DAGSTER_AUTOMATION_TICK_SETTLE_SECONDS": "0.2",
     }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prepare the home of the settings, for programs that something else starts; with `--code-host` its code is served there."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.instance", description="Prepare the Dagster instance of a home.")
+    parser.add_argument("--code-host", help="host of the code server; by default each program loads the code itself")
+    parser.add_argument("--code-port", type=int, default=4000, help="port of the code server (default: 4000)")
+    asked = parser.parse_args(argv)
+    lake = LakeSettings()
+    prepare(lake, OrchestrationSettings())
+    if asked.code_host is not None:
+        served = (
+            f"load_from:\n  - grpc_server:\n      host: {asked.code_host}\n      port: {asked.code_port}\n      location_name: {LOCATION}\n"
+        )
+        write_small(workspace_file(lake), served)
+
+
+if __name__ == "__main__":
+    main()
