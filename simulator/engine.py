@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simulator.faults import Faults
+from simulator.faults import Fault, Faults
 from simulator.ledger import Ledger
 from simulator.market import Market
 from simulator.streams import Hub
@@ -80,24 +80,42 @@ class Engine:
         self._forced_per_us = liquidations_per_minute / 60e6
         self._forcible = [pulse for pulse in self.pulses if pulse.market.instrument.market != "spot"]
         self._ledger_second = 0
+        self.paused = False
+        """Markets stand still: nothing is traded and no book changes, while heartbeats and answers go on."""
 
     def tick(self, now_us: int) -> None:
         """Live from the last tick until now, then send."""
         span_us = min(now_us - self.now_us, LONGEST_TICK_US)
         self.faults.tick(now_us)
-        for fault in self.faults.due_disconnects():
-            self.hub.cut(fault.exchange, fault.symbol, fault.channel)
+        for fault in self.faults.due_events():
+            self._event(fault, now_us)
         if span_us > 0:
-            for pulse in self.pulses:
-                self._live(pulse, now_us, span_us)
-            self._force(now_us, span_us)
+            if not self.paused:
+                for pulse in self.pulses:
+                    self._live(pulse, now_us, span_us)
+                self._force(now_us, span_us)
             self.now_us = now_us
         for venue in self.venues:
+            venue.run_due(now_us)
             venue.clock(now_us)
         self.hub.flush()
         if now_us // 500_000 != self._ledger_second:
             self._ledger_second = now_us // 500_000
             self.ledger.flush()
+
+    def _event(self, fault: Fault, now_us: int) -> None:
+        if fault.kind == "disconnect":
+            self.hub.cut(fault.exchange, fault.symbol, fault.channel, most=fault.most)
+            return
+        for venue in self.venues:
+            if fault.exchange not in {"*", venue.name}:
+                continue
+            if fault.kind == "shutdown":
+                venue.shutdown(now_us)
+                continue
+            for market in venue.markets:
+                if fault.symbol in {"*", market.instrument.symbol}:
+                    venue.restart_sequence(market, now_us)
 
     def _live(self, pulse: Pulse, now_us: int, span_us: int) -> None:
         orders, moves = pulse.counts(now_us, span_us)
@@ -112,7 +130,7 @@ class Engine:
             if done < (index + 1) * orders // total:
                 done += 1
                 fills = market.order(time_us)
-                self.ledger.trade(market.instrument, fills, delivered=venue.trades(market, fills))
+                self.ledger.trade(market.instrument, fills, delivered=venue.trades(market, fills), wires=venue.wire_ids(market, fills))
             else:
                 market.move(time_us)
             changes = market.take()
@@ -129,7 +147,7 @@ class Engine:
             venue, market = pulse.venue, pulse.market
             dollars = MEDIAN_FORCED_USD * float(np.exp(1.2 * self._rng.standard_normal()))
             fills = market.order(now_us, buy=bool(self._rng.random() < 0.5), dollars=dollars)
-            self.ledger.trade(market.instrument, fills, delivered=venue.trades(market, fills))
+            self.ledger.trade(market.instrument, fills, delivered=venue.trades(market, fills), wires=venue.wire_ids(market, fills))
             changes = market.take()
             if changes is not None:
                 venue.changes(market, changes)

@@ -14,8 +14,9 @@ from simulator.errors import InvalidFault
 FRAME_KINDS = frozenset({"drop_delta", "duplicate", "reorder", "corrupt", "bad_checksum", "stall"})
 REQUEST_KINDS = frozenset({"slow_snapshot", "http_429", "stale_snapshot"})
 DOOR_KINDS = frozenset({"refuse"})
-SOCKET_KINDS = frozenset({"disconnect"})
-KINDS = FRAME_KINDS | REQUEST_KINDS | DOOR_KINDS | SOCKET_KINDS
+# These happen once, at their moment: sockets are cut, sockets are told that the venue goes down, book sequences start over.
+EVENT_KINDS = frozenset({"disconnect", "shutdown", "id_reset"})
+KINDS = FRAME_KINDS | REQUEST_KINDS | DOOR_KINDS | EVENT_KINDS
 CHANNELS = frozenset({"trades", "book", "ticker", "mark", "liquidations", "instruments", "rest", "*"})
 CHANNEL_ALIASES = {
     "trade": "trades",
@@ -37,7 +38,10 @@ FORM = "kind:exchange:symbol:channel:after_seconds[:duration_seconds]"
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. Without duration it hits one message or request; with one, everything until it is over."""
+    """One fault. Without duration it hits one message or request; with one, everything until it is over.
+
+    `most` bounds how many sockets a disconnect cuts; 0 is all that match.
+    """
 
     kind: str
     exchange: str
@@ -45,6 +49,7 @@ class Fault:
     channel: str
     after_s: float
     duration_s: float
+    most: int = 0
     due_us: int = 0
     hits: int = 0
     started: bool = False
@@ -60,7 +65,16 @@ class Fault:
         return now_us >= self.end_us if self.duration_s else self.hits > 0
 
 
-def make(kind: str, *, exchange: str = "*", symbol: str = "*", channel: str = "*", after_s: float = 0.0, duration_s: float = 0.0) -> Fault:
+def make(
+    kind: str,
+    *,
+    exchange: str = "*",
+    symbol: str = "*",
+    channel: str = "*",
+    after_s: float = 0.0,
+    duration_s: float = 0.0,
+    most: int = 0,
+) -> Fault:
     """A fault from its parts, checked; channels may be named as the venue names them."""
     if kind == "stale snapshot":
         kind = "stale_snapshot"
@@ -73,7 +87,7 @@ def make(kind: str, *, exchange: str = "*", symbol: str = "*", channel: str = "*
         raise InvalidFault(f"{kind} after {after_s} for {duration_s}", expected="times of at least 0 seconds")
     if kind in ONLY_BOOK and name == "*":
         name = "book"
-    return Fault(kind, exchange or "*", symbol or "*", name, after_s, duration_s or NEED_DURATION.get(kind, 0.0))
+    return Fault(kind, exchange or "*", symbol or "*", name, after_s, duration_s or NEED_DURATION.get(kind, 0.0), most)
 
 
 def parse(text: str) -> Fault:
@@ -136,13 +150,13 @@ class Faults:
                 return fault
         return None
 
-    def due_disconnects(self) -> list[Fault]:
-        """Disconnects that have come due; each is handed out once."""
-        due = [fault for fault in self.active if fault.kind == "disconnect"]
+    def due_events(self) -> list[Fault]:
+        """Disconnects, shutdowns and restarts of ids that have come due; each is handed out once."""
+        due = [fault for fault in self.active if fault.kind in EVENT_KINDS]
         for fault in due:
             fault.hits += 1
         if due:
-            self.active = [fault for fault in self.active if fault.kind != "disconnect"]
+            self.active = [fault for fault in self.active if fault.kind not in EVENT_KINDS]
         return due
 
     def _hit(self, kinds: frozenset[str], exchange: str, symbol: str, channel: str) -> str | None:

@@ -30,6 +30,18 @@ ASSETS: dict[str, Asset] = {
     "DOGE": Asset(0.1250, 0.65, 1.40),
     "ADA": Asset(0.4100, 0.50, 1.20),
     "LTC": Asset(84.0, 0.45, 1.10),
+    "AVAX": Asset(21.40, 0.60, 1.35),
+    "LINK": Asset(13.90, 0.55, 1.30),
+    "DOT": Asset(4.150, 0.55, 1.25),
+    "TRX": Asset(0.2710, 0.30, 0.70),
+    "BCH": Asset(472.0, 0.50, 1.10),
+    "UNI": Asset(7.85, 0.60, 1.30),
+    "NEAR": Asset(2.640, 0.65, 1.35),
+    "ATOM": Asset(4.480, 0.55, 1.20),
+    "ETC": Asset(17.60, 0.50, 1.20),
+    "FIL": Asset(2.510, 0.60, 1.25),
+    "XLM": Asset(0.2630, 0.55, 1.15),
+    "SUI": Asset(2.870, 0.75, 1.45),
 }
 
 
@@ -38,7 +50,8 @@ class Instrument:
     """One market of one venue. Prices are whole ticks of 10**-tick_decimals, amounts whole lots of 10**-lot_decimals.
 
     `symbol` is the unified form (`BTC/USDT`, perpetuals `BTC/USDT:USDT`), `market` is `spot` or `usdm`.
-    `skips_sequence` says that the venue's book sequence leaves numbers out.
+    `skips_sequence` says that the venue's book sequence leaves numbers out. `contract_size` is base units per contract where the
+    venue writes amounts in contracts, else 1; one lot is the smallest amount in either case.
     """
 
     exchange: str
@@ -49,6 +62,7 @@ class Instrument:
     tick_decimals: int
     lot_decimals: int
     skips_sequence: bool = False
+    contract_size: float = 1.0
 
     @property
     def pair(self) -> str:
@@ -60,6 +74,14 @@ class Instrument:
 
     def amount(self, lots: int) -> float:
         return float(lots / 10**self.lot_decimals)
+
+
+def listing(exchange: str, market: str, rows: Iterable[tuple[str, str, int, int]], *, settled: bool = False) -> tuple[Instrument, ...]:
+    """Instruments from (base, quote, tick decimals, lot decimals); `settled` makes perpetuals that settle in their quote."""
+    return tuple(
+        Instrument(exchange, market, f"{base}/{quote}:{quote}" if settled else f"{base}/{quote}", base, quote, ticks, lots)
+        for base, quote, ticks, lots in rows
+    )
 
 
 def choose(catalogue: Sequence[Instrument], symbols: Iterable[str] | None, *, default: Iterable[str]) -> list[Instrument]:

@@ -31,8 +31,12 @@ class Ledger:
             directory.mkdir(parents=True, exist_ok=True)
             self._files = {name: (directory / f"{name}.jsonl").open("a", encoding="utf-8") for name in self._rows}
 
-    def trade(self, instrument: Instrument, fills: list[Trade], *, delivered: list[bool]) -> None:
-        """Record the fills of one taker order; `delivered` says of each whether a subscribed socket was sent it."""
+    def trade(self, instrument: Instrument, fills: list[Trade], *, delivered: list[bool], wires: list[str]) -> None:
+        """Record the fills of one taker order.
+
+        `delivered` says of each whether a subscribed socket was sent it, `wires` under which id the venue publishes it: the same
+        for fills that share a message row, empty where trades carry no id.
+        """
         self.trades += len(fills)
         self.delivered += sum(delivered)
         if not self._files:
@@ -40,9 +44,9 @@ class Ledger:
         rows = self._rows["trades"]
         head = f'{{"exchange":"{instrument.exchange}","market":"{instrument.market}","symbol":"{instrument.symbol}","trade_id":"'
         ticks, lots = 10**instrument.tick_decimals, 10**instrument.lot_decimals
-        for fill, sent in zip(fills, delivered, strict=True):
+        for fill, sent, wire in zip(fills, delivered, wires, strict=True):
             rows.append(
-                f'{head}{fill.trade_id}","aggregate_id":"{fill.aggregate_id}","side":"{"buy" if fill.buy else "sell"}",'
+                f'{head}{fill.trade_id}","aggregate_id":"{fill.aggregate_id}","wire_id":"{wire}","side":"{"buy" if fill.buy else "sell"}",'
                 f'"price":{fill.price / ticks!r},"amount":{fill.amount / lots!r},"time_us":{fill.time_us},'
                 f'"delivered":{"true" if sent else "false"}}}\n'
             )

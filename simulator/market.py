@@ -157,6 +157,10 @@ class Market:
         self.trade_id += 1
         return self.trade_id
 
+    def restart_sequence(self) -> None:
+        """Count book changes from the beginning again, as venues do after maintenance."""
+        self.sequence = 0
+
     def move(self, time_us: int, *, churn: int = 3) -> None:
         """Let makers follow the fair price and change `churn` further levels."""
         self.time_us = time_us

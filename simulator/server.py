@@ -236,7 +236,12 @@ class SimulatorServer:
             return self._arm(params)
         if call == "book":
             return self._book(params)
-        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault or book"}))
+        if call in {"pause", "resume"}:
+            self.engine.paused = call == "pause"
+            return Answer(200, json.dumps({"paused": self.engine.paused}))
+        if call == "sockets":
+            return Answer(200, json.dumps([_describe(socket) for socket in self.hub.sockets]))
+        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, book, pause, resume or sockets"}))
 
     def _arm(self, params: dict[str, str]) -> Answer:
         try:
@@ -247,6 +252,7 @@ class SimulatorServer:
                 channel=params.get("channel", "*"),
                 after_s=float(params.get("after", "0")),
                 duration_s=float(params.get("duration", "0")),
+                most=int(params.get("most", "0")),
             )
         except (InvalidFault, ValueError) as error:
             return Answer(400, json.dumps({"error": str(error)}))
@@ -291,6 +297,12 @@ class SimulatorServer:
             if self.players
             else None,
         }
+
+
+def _describe(socket: Socket) -> dict[str, Any]:
+    """One open socket and what it listens to."""
+    streams = sorted(f"{stream.channel} {stream.symbol}" for stream in socket.streams)
+    return {"id": socket.identity, "exchange": socket.exchange, "market": socket.market, "frames": socket.frames_sent, "streams": streams}
 
 
 class _NoWire:

@@ -6,6 +6,7 @@ What does not: what the messages say. Server frames carry no mask, so one encodi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from simulator.faults import Faults
@@ -24,6 +25,11 @@ def frame(payload: bytes, *, opcode: int = TEXT) -> bytes:
     if size < 65_536:
         return bytes((opcode, 126)) + size.to_bytes(2, "big") + payload
     return bytes((opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def framed(payload: str | bytes) -> bytes:
+    """A text or a binary message as one frame."""
+    return frame(payload.encode()) if isinstance(payload, str) else frame(payload, opcode=BINARY)
 
 
 class Wire(Protocol):
@@ -50,9 +56,9 @@ class Socket:
         self.bytes_sent = 0
         self._waiting: list[bytes] = []
 
-    def send(self, text: str) -> None:
-        """Queue a text message."""
-        self.queue(frame(text.encode()))
+    def send(self, payload: str | bytes) -> None:
+        """Queue a text or binary message."""
+        self.queue(framed(payload))
 
     def queue(self, framed: bytes) -> None:
         """Queue an already framed message."""
@@ -80,7 +86,7 @@ class Socket:
 
 
 class Stream:
-    """One channel of one symbol: `bare` clients get the payload, `wrapped` ones get it inside the venue's envelope."""
+    """One channel of one symbol: `bare` clients get the payload, `wrapped` ones get it inside Binance's envelope."""
 
     __slots__ = ("bare", "channel", "exchange", "held", "market", "name", "symbol", "wrapped")
 
@@ -92,7 +98,7 @@ class Stream:
         self.channel = channel
         self.bare: set[Socket] = set()
         self.wrapped: set[Socket] = set()
-        self.held: str | None = None
+        self.held: list[tuple[Socket, bytes]] | None = None
 
     @property
     def wanted(self) -> bool:
@@ -121,52 +127,72 @@ class Hub:
             stream.wrapped.discard(socket)
         socket.streams.clear()
 
-    def publish(self, stream: Stream, text: str) -> bool:
-        """Send one message to whoever listens; True if it reached at least one client's socket intact."""
+    def attach(self, socket: Socket, stream: Stream) -> None:
+        """Let a socket listen to the bare stream."""
+        stream.bare.add(socket)
+        socket.streams.add(stream)
+
+    def detach(self, socket: Socket, stream: Stream) -> None:
+        """A socket listens no more."""
+        stream.bare.discard(socket)
+        stream.wrapped.discard(socket)
+        socket.streams.discard(stream)
+
+    def publish(self, stream: Stream, payload: str | bytes, *, render: Callable[[Socket], str | bytes] | None = None) -> bool:
+        """Send one message to whoever listens; True if it reached at least one client's socket intact.
+
+        `render` makes the message of each socket, where it carries a number of that socket's own; it is called for every
+        listener at the moment of sending, also when a fault then loses the message: the venue has numbered it.
+        """
         if not (stream.bare or stream.wrapped):
             return False
-        if not self.faults.active:
-            self._deliver(stream, text)
-            return True
-        return self._publish_with_faults(stream, text)
+        messages = self._address(stream, payload) if render is None else [(socket, framed(render(socket))) for socket in stream.bare]
+        if self.faults.active:
+            return self._send_with_faults(stream, messages)
+        self._send(stream, messages)
+        return True
 
-    def _publish_with_faults(self, stream: Stream, text: str) -> bool:
+    @staticmethod
+    def _address(stream: Stream, payload: str | bytes) -> list[tuple[Socket, bytes]]:
+        """The message framed once per kind of listener."""
+        messages: list[tuple[Socket, bytes]] = []
+        if stream.bare:
+            data = framed(payload)
+            messages += [(socket, data) for socket in stream.bare]
+        if stream.wrapped:
+            assert isinstance(payload, str)
+            data = frame(f'{{"stream":"{stream.name}","data":{payload}}}'.encode())
+            messages += [(socket, data) for socket in stream.wrapped]
+        return messages
+
+    def _send_with_faults(self, stream: Stream, messages: list[tuple[Socket, bytes]]) -> bool:
         verdict = self.faults.judge(stream.exchange, stream.symbol, stream.channel)
         if verdict == "reorder" and stream.held is None:
-            stream.held = text
+            stream.held = messages
             return True
         if verdict in {"drop_delta", "stall"}:
             return False
         if verdict == "corrupt":
-            self._deliver_bytes(stream, frame(b"\x00\xff\xfe" + text.encode()[::-2], opcode=BINARY))
+            for socket, data in messages:
+                socket.queue(frame(b"\x00\xff\xfe" + data[::-2], opcode=BINARY))
             return False
         if verdict == "bad_checksum":
-            text = spoil_checksum(text)
-        self._deliver(stream, text)
+            messages = [(socket, spoil_checksum(data)) for socket, data in messages]
+        self._send(stream, messages)
         if verdict == "duplicate":
-            self._deliver(stream, text)
+            self._send(stream, messages)
         if stream.held is not None:
             held, stream.held = stream.held, None
-            self._deliver(stream, held)
+            self._send(stream, held)
         return True
 
-    def _deliver(self, stream: Stream, text: str) -> None:
-        if stream.bare:
-            framed = frame(text.encode())
-            for socket in stream.bare:
-                socket.queue(framed)
-        if stream.wrapped:
-            framed = frame(f'{{"stream":"{stream.name}","data":{text}}}'.encode())
-            for socket in stream.wrapped:
-                socket.queue(framed)
+    def _send(self, stream: Stream, messages: list[tuple[Socket, bytes]]) -> None:
+        for socket, data in messages:
+            socket.queue(data)
         self.published[stream.channel] = self.published.get(stream.channel, 0) + 1
 
-    def _deliver_bytes(self, stream: Stream, framed: bytes) -> None:
-        for socket in stream.bare | stream.wrapped:
-            socket.queue(framed)
-
-    def cut(self, exchange: str, symbol: str, channel: str) -> int:
-        """Cut every socket that listens to what is named (`*` matches all); returns how many."""
+    def cut(self, exchange: str, symbol: str, channel: str, *, most: int = 0) -> int:
+        """Cut every socket that listens to what is named (`*` matches all), the youngest `most` of them if given; returns how many."""
         chosen = [
             socket
             for socket in self.sockets
@@ -176,6 +202,8 @@ class Hub:
                 or any(symbol in {"*", stream.symbol} and channel in {"*", stream.channel} for stream in socket.streams)
             )
         ]
+        if most:
+            chosen = sorted(chosen, key=lambda socket: socket.identity, reverse=True)[:most]
         for socket in chosen:
             socket.cut()
         return len(chosen)
@@ -186,10 +214,11 @@ class Hub:
             socket.flush()
 
 
-def spoil_checksum(text: str) -> str:
-    """The same message with another checksum; unchanged where it carries none."""
-    head, mark, tail = text.rpartition('"checksum":')
+def spoil_checksum(data: bytes) -> bytes:
+    """The same text frame with another checksum of as many digits; unchanged where it carries none."""
+    head, mark, tail = data.rpartition(b'"checksum":')
     if not mark:
-        return text
-    digits, comma, rest = tail.partition(",")
-    return f"{head}{mark}{int(digits) ^ 0x5A5A5A5A}{comma}{rest}"
+        return data
+    digits = len(tail) - len(tail.lstrip(b"-0123456789"))
+    last = tail[digits - 1 : digits]
+    return head + mark + tail[: digits - 1] + (b"0" if last != b"0" else b"1") + tail[digits:]

@@ -20,7 +20,7 @@ from simulator.venues.kraken.venue import Kraken
 class Entry(NamedTuple):
     """A venue's class, everything it could trade, and what it trades when nobody says otherwise."""
 
-    venue: type[Binance | Kraken]
+    venue: type[Venue]
     catalogue: Sequence[Instrument]
     default_symbols: Sequence[str]
 

@@ -5,15 +5,21 @@ What belongs here: the contract between venue modules and the rest. What does no
 
 from __future__ import annotations
 
+import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
-from simulator.market import Changes, Market, Trade
+from simulator.limits import WeightLimit
+from simulator.market import Changes, Image, Market, Trade
 from simulator.streams import Hub, Socket
+
+SHUTDOWN_US = 8_000_000
+"""From the notice of a shutdown to the end of the sockets that stood then; real venues leave some seconds to half a minute."""
 
 
 @dataclass(slots=True)
@@ -56,16 +62,28 @@ class Session(ABC):
 
 
 class Venue(ABC):
-    """One exchange: its markets, streams and answers. Times are unix microseconds."""
+    """One exchange: its markets, streams and answers. Times are unix microseconds.
+
+    `listed` are the instruments the REST lists name (default: those of the markets), `weight_limit` replaces the venue's own
+    request limit per minute.
+    """
 
     name: str
-    # Endpoint key -> (path below /<venue>, URL of the real endpoint).
+    # Endpoint key -> (path below /<venue>, URL of the real endpoint). A key ending in _ws is a WebSocket endpoint.
     endpoints: Mapping[str, tuple[str, str]]
+    # Request weight a minute per host (the first part of the REST endpoint's path), where the venue counts.
+    weights: Mapping[str, int] = {}
 
-    def __init__(self, markets: list[Market], *, hub: Hub, faults: Faults) -> None:
+    def __init__(
+        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
+    ) -> None:
         self.markets = markets
         self.hub = hub
         self.faults = faults
+        self.listed = [market.instrument for market in markets] if listed is None else listed
+        self.limits = {host: WeightLimit(weight_limit or limit) for host, limit in self.weights.items()}
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = count()
 
     @abstractmethod
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
@@ -91,9 +109,58 @@ class Venue(ABC):
     def clock(self, now_us: int) -> None:
         """Send what is due by time: collected book frames, heartbeats, mark prices."""
 
-    @abstractmethod
     def acknowledge(self, text: str, now_us: int) -> list[str]:
         """Answers to a command during playback, where every subscription is granted and changes nothing."""
+        del text, now_us
+        return []
+
+    def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:
+        """Under which id the venue publishes each fill: the same for fills it sums up in one row, empty where it names none."""
+        del market
+        return [str(fill.trade_id) for fill in fills]
+
+    def restart_sequence(self, market: Market, now_us: int) -> None:
+        """The book's numbers start over; a venue that announces it (a new snapshot, a marked message) sends that here."""
+        del now_us
+        market.restart_sequence()
+
+    def shutdown_notice(self, socket: Socket, now_us: int) -> list[str | bytes]:
+        """What the venue tells a socket before it goes down; nothing where it only hangs up."""
+        del socket, now_us
+        return []
+
+    def shutdown(self, now_us: int) -> None:
+        """Announce the end to every socket that stands now, and end it a little later; new ones live on."""
+        for socket in [socket for socket in self.hub.sockets if socket.exchange == self.name]:
+            for payload in self.shutdown_notice(socket, now_us):
+                socket.send(payload)
+            self.later(now_us + SHUTDOWN_US, socket.cut)
+
+    def later(self, due_us: int, act: Callable[[], None]) -> None:
+        """Do something at a time, before that tick's `clock`."""
+        heapq.heappush(self._due, (due_us, next(self._order), act))
+
+    def run_due(self, now_us: int) -> None:
+        """Do what is due by now."""
+        while self._due and self._due[0][0] <= now_us:
+            heapq.heappop(self._due)[2]()
+
+    def throttled(self, host: str, now_us: int, *, weight: int = 1, symbol: str = "*") -> int:
+        """Count a request; whole seconds to wait where it is too many or a fault says so (`http_429`), else 0."""
+        wait = self.limits[host].spend(weight, now_us) if host in self.limits else 0
+        fault = self.faults.request("http_429", self.name, symbol)
+        return wait if fault is None else max(1, -(-(fault.end_us - now_us) // 1_000_000))
+
+    def snapshot(self, market: Market, now_us: int) -> tuple[Image, float]:
+        """The book for a REST snapshot and the seconds its answer is held back (`stale_snapshot`, `slow_snapshot`)."""
+        symbol = market.instrument.symbol
+        image = market.opening if self.faults.request("stale_snapshot", self.name, symbol) else market.image()
+        return image, self.snapshot_delay(market, now_us)
+
+    def snapshot_delay(self, market: Market, now_us: int) -> float:
+        """Seconds by which a snapshot, over REST or in band, is late (`slow_snapshot`)."""
+        slow = self.faults.request("slow_snapshot", self.name, market.instrument.symbol)
+        return max(0.0, (slow.end_us - now_us) / 1e6) if slow else 0.0
 
     def recorded(self, path: str, text: str) -> str | None:
         """What a client on a path gets of a recorded message; None if that path never carries it."""

@@ -47,12 +47,17 @@ def publish(kind: str, messages: list[str], *, duration: float = 0.0, channel: s
     faults.arm(make(kind, exchange="kraken", symbol="BTC/USD", channel=channel, duration_s=duration), now_us=1_000)
     said = [hub.publish(stream, message) for message in messages]
     socket.flush()
-    received, data = [], wire.data
+    return payloads(wire.data), said
+
+
+def payloads(data: bytes) -> list[bytes]:
+    """Payloads of short frames."""
+    received = []
     while data:
         assert data[1] < 126
         received.append(data[2 : 2 + data[1]])
         data = data[2 + data[1] :]
-    return received, said
+    return received
 
 
 def test_drop_removes_one_message() -> None:
@@ -82,7 +87,7 @@ def test_bad_checksum_changes_the_checksum_alone() -> None:
     assert spoiled["data"][0].pop("checksum") != 123
     assert spoiled == {"data": [{"asks": [], "timestamp": "t"}]}
     assert received[1] == text.encode()
-    assert spoil_checksum('{"no":1}') == '{"no":1}'
+    assert spoil_checksum(b'{"no":1}') == b'{"no":1}'
 
 
 def test_stall_silences_for_its_whole_duration() -> None:
@@ -312,3 +317,28 @@ def test_ledger_holds_exactly_what_a_client_was_sent(simulate: Any, dial: Any, t
     perpetual = [row for row in rows(tmp_path / "trades.jsonl") if row["market"] == "usdm"]
     assert {row["symbol"] for row in perpetual} == {"BTC/USDT:USDT"}
     assert not any(row["delivered"] for row in perpetual)
+
+
+def test_each_socket_gets_its_own_numbers_also_for_a_lost_message() -> None:
+    faults = Faults()
+    hub = Hub(faults)
+    wires = [Sink(), Sink()]
+    sockets = [Socket(wire, exchange="e", market="spot", identity=number) for number, wire in enumerate(wires, start=1)]
+    stream = Stream("s", exchange="e", market="spot", symbol="A/B", channel="book")
+    numbers = {1: 10, 2: 20}
+
+    def render(socket: Socket) -> str:
+        numbers[socket.identity] += 1
+        return str(numbers[socket.identity])
+
+    for socket in sockets:
+        hub.add(socket)
+        hub.attach(socket, stream)
+    hub.publish(stream, "", render=render)
+    faults.arm(make("drop_delta"), now_us=1)
+    assert not hub.publish(stream, "", render=render)
+    faults.tick(2)
+    hub.publish(stream, "", render=render)
+    hub.flush()
+
+    assert [payloads(wire.data) for wire in wires] == [[b"11", b"13"], [b"21", b"23"]]

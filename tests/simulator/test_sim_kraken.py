@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from simulator.book import Book
 from simulator.market import Market
 from simulator.venues.kraken import catalogue, frames
-from simulator.venues.kraken.window import Window
+from simulator.window import Window
 
 START = 1_763_700_000_000_000
 # The venue's documented example: ten asks, ten bids, 3310070434.

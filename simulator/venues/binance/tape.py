@@ -11,7 +11,7 @@ from simulator.market import Changes, Market, Trade
 from simulator.prices import index_price
 from simulator.venues.binance import frames, rest
 from simulator.venues.binance.catalogue import SPOT, USDM, Spelling
-from simulator.venues.binance.venue import WEIGHT_LIMITS
+from simulator.venues.binance.venue import Binance
 from simulator.venues.tape import Gap, Reel, Tape, answer_line, connect_line, instruments_of, line
 
 SOCKETS = {
@@ -102,7 +102,7 @@ class BinanceReel(Reel):
         lines = []
         for number, kind in enumerate(self._kinds()):
             listed = [item for item in instruments_of(self.markets) if item.market == kind]
-            body = rest.exchange_info(listed, market=kind, now_us=time_us, weight_limit=WEIGHT_LIMITS[kind])
+            body = rest.exchange_info(listed, market=kind, now_us=time_us, weight_limit=Binance.weights[kind])
             lines.append(answer_line(time_us + number, INFO[kind], body))
         return lines
 

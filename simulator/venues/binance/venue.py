@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, unquote
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
-from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
@@ -20,7 +19,6 @@ from simulator.venues.binance.catalogue import NAME, SPOT, USDM
 from simulator.venues.binance.feed import ALL_FORCED, SPOT_STREAMS, USDM_STREAMS, Feed
 from simulator.venues.binance.session import BinanceSession
 
-WEIGHT_LIMITS = {SPOT: 6000, USDM: 2400}
 REST_PREFIXES = {"/spot/api/v3/": SPOT, "/usdm/fapi/v1/": USDM}
 # Path below the market -> data class whose streams it delivers.
 SOCKET_PATHS = {
@@ -49,15 +47,14 @@ class Binance(Venue):
         "usdm_ws": ("/usdm", "wss://fstream.binance.com"),
         "usdm_rest": ("/usdm", "https://fapi.binance.com"),
     }
+    weights: Mapping[str, int] = {SPOT: 6000, USDM: 2400}
 
     def __init__(
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
-        super().__init__(markets, hub=hub, faults=faults)
+        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
         self.all_forced = Stream(ALL_FORCED, exchange=NAME, market=USDM, symbol="*", channel="liquidations")
         self.feeds = {market.instrument: Feed(market, hub=hub, all_forced=self.all_forced) for market in markets}
-        self.listed = [market.instrument for market in markets] if listed is None else listed
-        self.limits = {market: WeightLimit(weight_limit or limit) for market, limit in WEIGHT_LIMITS.items()}
         self._by_id = {(feed.market.instrument.market, feed.spelling.upper): feed for feed in self.feeds.values()}
 
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
@@ -107,11 +104,7 @@ class Binance(Venue):
         weight: int | None = self._weight(market, call)
         if call == "depth":
             weight = rest.depth_weight(market, rest.number(params, "limit", 100 if market == SPOT else 500))
-        limit = self.limits[market]
-        wait = limit.spend(weight or 1, now_us)
-        fault = self.faults.request("http_429", NAME, symbol)
-        if fault is not None:
-            wait = max(1, -(-(fault.end_us - now_us) // 1_000_000))
+        wait = self.throttled(market, now_us, weight=weight or 1, symbol=symbol)
         if wait:
             answer = rest.error(429, -1003, "Too many requests; please use WebSocket Streams for live updates to avoid polling the API.")
             answer.headers["Retry-After"] = str(wait)
@@ -122,7 +115,7 @@ class Binance(Venue):
             if found is None:
                 return None
             answer = found
-        answer.headers["X-MBX-USED-WEIGHT-1M"] = str(limit.used)
+        answer.headers["X-MBX-USED-WEIGHT-1M"] = str(self.limits[market].used)
         return answer
 
     @staticmethod
@@ -138,11 +131,7 @@ class Binance(Venue):
             limit, weight = 5000, 250
         if weight is None:
             return rest.error(400, -4021, f"Invalid depth limit {limit}.")
-        symbol = feed.market.instrument.symbol
-        stale = self.faults.request("stale_snapshot", NAME, symbol)
-        image = feed.market.opening if stale else feed.market.image()
-        slow = self.faults.request("slow_snapshot", NAME, symbol)
-        delay = max(0.0, (slow.end_us - now_us) / 1e6) if slow else 0.0
+        image, delay = self.snapshot(feed.market, now_us)
         return Answer(200, rest.depth(feed.spelling, image, limit=limit, now_ms=now_us // 1000), delay_s=delay)
 
     def _call(self, market: str, call: str, feed: Feed | None, params: Mapping[str, str], now_us: int) -> Answer | None:
@@ -197,6 +186,19 @@ class Binance(Venue):
     def clock(self, now_us: int) -> None:
         for feed in self.feeds.values():
             feed.clock(now_us)
+
+    def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:
+        # Futures publish aggregates alone; spot streams both, and collectors that want every fill take the raw ones.
+        if market.instrument.market == SPOT:
+            return super().wire_ids(market, fills)
+        return [str(fill.aggregate_id) for fill in fills]
+
+    def shutdown_notice(self, socket: Socket, now_us: int) -> list[str | bytes]:
+        if socket.market != SPOT:
+            return []
+        event = f'{{"e":"serverShutdown","E":{now_us // 1000}}}'
+        wrapped = any(socket in stream.wrapped for stream in socket.streams)
+        return [f'{{"stream":"!serverShutdown","data":{event}}}' if wrapped else event]
 
     def liquidation(self, market: Market, fills: list[Trade], now_us: int) -> bool | None:
         if market.instrument.market != USDM:

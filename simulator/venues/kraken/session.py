@@ -20,7 +20,7 @@ class Channels(Protocol):
     """What a session asks of the venue."""
 
     def has(self, symbol: str) -> bool: ...
-    def subscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int, snapshot: bool) -> None: ...
+    def subscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int, snapshot: bool, now_us: int) -> None: ...
     def unsubscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int) -> None: ...
 
 
@@ -101,7 +101,7 @@ class KrakenSession(Session):
                 continue
             text = json.dumps(result, separators=(",", ":"))
             self.socket.send(frames.acknowledged(method, result=text, identity=identity, time_us=now_us))
-            self._apply(method, str(channel), str(symbol), depth=int(depth), snapshot=snapshot)
+            self._apply(method, str(channel), str(symbol), depth=int(depth), snapshot=snapshot, now_us=now_us)
 
     def _conflict(self, method: str, channel: str, symbol: str) -> str:
         held = (channel, symbol) in self.subscribed
@@ -109,10 +109,10 @@ class KrakenSession(Session):
             return "Already subscribed" if held else ""
         return "" if held else "Subscription Not Found"
 
-    def _apply(self, method: str, channel: str, symbol: str, *, depth: int, snapshot: bool) -> None:
+    def _apply(self, method: str, channel: str, symbol: str, *, depth: int, snapshot: bool, now_us: int) -> None:
         if method == "subscribe":
             self.subscribed[channel, symbol] = depth
-            self._channels.subscribe(self.socket, channel=channel, symbol=symbol, depth=depth, snapshot=snapshot)
+            self._channels.subscribe(self.socket, channel=channel, symbol=symbol, depth=depth, snapshot=snapshot, now_us=now_us)
         else:
             self._channels.unsubscribe(self.socket, channel=channel, symbol=symbol, depth=self.subscribed.pop((channel, symbol)))
 

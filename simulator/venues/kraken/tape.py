@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from simulator.market import Changes, Market, Trade
 from simulator.venues.kraken import frames, rest
 from simulator.venues.kraken.catalogue import Spelling
-from simulator.venues.kraken.window import Window
 from simulator.venues.tape import Gap, Reel, Tape, answer_line, connect_line, instruments_of, line
+from simulator.window import Window
 
 SOCKET = "wss://ws.kraken.com/v2"
 PAIRS = "https://api.kraken.com/0/public/AssetPairs"

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
-from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.kraken import frames, rest
 from simulator.venues.kraken.catalogue import NAME, Spelling
 from simulator.venues.kraken.session import DEPTHS, KrakenSession, acknowledgements
-from simulator.venues.kraken.window import Window
+from simulator.window import Window
 
 REST_PREFIX = "/spot/0/public/"
 # Kraken counts calls, about one a second over time; a minute's worth here so that a burst at start is allowed.
@@ -46,17 +45,16 @@ class Kraken(Venue):
         "spot_ws": ("/spot/v2", "wss://ws.kraken.com/v2"),
         "spot_rest": ("/spot", "https://api.kraken.com"),
     }
+    weights: Mapping[str, int] = {"spot": CALLS_PER_MINUTE}
 
     def __init__(
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
-        super().__init__(markets, hub=hub, faults=faults)
-        self.listed = [market.instrument for market in markets] if listed is None else listed
-        self.limit = WeightLimit(weight_limit or CALLS_PER_MINUTE)
+        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
         self.pairs = {market.instrument.symbol: Pair(market) for market in markets}
         self.instruments = Stream("instrument", exchange=NAME, market="spot", symbol="*", channel="instruments")
         self._sessions: dict[Socket, KrakenSession] = {}
-        self._delayed: list[tuple[int, Socket, str, int]] = []
+        self._delayed: set[tuple[Socket, str, int]] = set()
 
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
         del query
@@ -71,31 +69,38 @@ class Kraken(Venue):
         """Whether a v2 symbol is traded here."""
         return symbol in self.pairs
 
-    def subscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int, snapshot: bool) -> None:
+    def subscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int, snapshot: bool, now_us: int) -> None:
         """Attach a socket to a channel and send it the snapshot it asked for."""
         if channel == "instrument":
-            self._attach(socket, self.instruments)
+            self.hub.attach(socket, self.instruments)
             if snapshot:
                 socket.send(f'{{"channel":"instrument","type":"snapshot","data":{rest.instrument_channel(self.listed)}}}')
             return
         pair = self.pairs[symbol]
         if channel == "trade":
-            self._attach(socket, pair.trades)
+            self.hub.attach(socket, pair.trades)
             recent = list(pair.market.recent)[-SNAPSHOT_TRADES:]
             if snapshot and recent:
                 socket.send(frames.trades(pair.spelling, recent, kind="snapshot"))
             return
-        slow = self.faults.request("slow_snapshot", NAME, symbol)
-        if slow is not None:
-            self._delayed.append((slow.end_us, socket, symbol, depth))
+        late = self.snapshot_delay(pair.market, now_us)
+        if late:
+            self._delayed.add((socket, symbol, depth))
+            self.later(now_us + int(late * 1e6), lambda: self._start_late(socket, symbol, depth))
             return
         self._start_book(socket, symbol, depth=depth, snapshot=snapshot)
+
+    def _start_late(self, socket: Socket, symbol: str, depth: int) -> None:
+        if (socket, symbol, depth) in self._delayed:
+            self._delayed.discard((socket, symbol, depth))
+            if socket in self.hub.sockets:
+                self._start_book(socket, symbol, depth=depth, snapshot=True)
 
     def _start_book(self, socket: Socket, symbol: str, *, depth: int, snapshot: bool) -> None:
         pair = self.pairs[symbol]
         if depth not in pair.windows or not pair.books[depth].wanted:
             pair.windows[depth] = Window(pair.market.book, depth)
-        self._attach(socket, pair.books[depth])
+        self.hub.attach(socket, pair.books[depth])
         if snapshot:
             book = pair.market.book
             text = frames.book(
@@ -108,11 +113,6 @@ class Kraken(Venue):
             )
             socket.send(text)
 
-    @staticmethod
-    def _attach(socket: Socket, stream: Stream) -> None:
-        stream.bare.add(socket)
-        socket.streams.add(stream)
-
     def unsubscribe(self, socket: Socket, *, channel: str, symbol: str, depth: int) -> None:
         """Detach a socket from a channel."""
         if channel == "instrument":
@@ -120,9 +120,8 @@ class Kraken(Venue):
         else:
             pair = self.pairs[symbol]
             stream = pair.trades if channel == "trade" else pair.books[depth]
-        stream.bare.discard(socket)
-        socket.streams.discard(stream)
-        self._delayed = [entry for entry in self._delayed if entry[1:] != (socket, symbol, depth)]
+        self.hub.detach(socket, stream)
+        self._delayed.discard((socket, symbol, depth))
 
     def rest(self, path: str, params: Mapping[str, str], now_us: int) -> Answer | None:
         if not path.startswith(REST_PREFIX):
@@ -130,10 +129,7 @@ class Kraken(Venue):
         call = path.removeprefix(REST_PREFIX)
         pair = next((pair for pair in self.pairs.values() if params.get("pair") in self._names(pair)), None)
         symbol = pair.market.instrument.symbol if pair else "*"
-        wait = self.limit.spend(1, now_us)
-        fault = self.faults.request("http_429", NAME, symbol)
-        if fault is not None:
-            wait = max(1, -(-(fault.end_us - now_us) // 1_000_000))
+        wait = self.throttled("spot", now_us, symbol=symbol)
         if wait:
             return Answer(429, '{"error":["EAPI:Rate limit exceeded"]}', headers={"Retry-After": str(wait)})
         try:
@@ -159,8 +155,8 @@ class Kraken(Venue):
             return Answer(200, rest.trades(pair.spelling, pair.market, params))
         if call == "OHLC":
             return rest.ohlc(pair.spelling, pair.market, params, now_us)
-        image = pair.market.opening if self.faults.request("stale_snapshot", NAME, pair.market.instrument.symbol) else pair.market.image()
-        return Answer(200, rest.depth(pair.spelling, image, count=int(params.get("count", 100))))
+        image, late = self.snapshot(pair.market, now_us)
+        return Answer(200, rest.depth(pair.spelling, image, count=int(params.get("count", 100))), delay_s=late)
 
     def acknowledge(self, text: str, now_us: int) -> list[str]:
         return acknowledgements(text, now_us)
@@ -191,12 +187,6 @@ class Kraken(Venue):
             self.hub.publish(stream, frames.book(pair.spelling, kind="update", bids=bids, asks=asks, crc=crc, time_us=changes.time_us))
 
     def clock(self, now_us: int) -> None:
-        due = [entry for entry in self._delayed if entry[0] <= now_us]
-        if due:
-            self._delayed = [entry for entry in self._delayed if entry[0] > now_us]
-            for _, socket, symbol, depth in due:
-                if socket in self.hub.sockets:
-                    self._start_book(socket, symbol, depth=depth, snapshot=True)
         for socket, session in list(self._sessions.items()):
             if socket not in self.hub.sockets:
                 del self._sessions[socket]
