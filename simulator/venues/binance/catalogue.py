@@ -12,7 +12,11 @@ SPOT = "spot"
 USDM = "usdm"
 
 # base, tick decimals, lot decimals
-_SPOT = (("BTC", 2, 5), ("ETH", 2, 4), ("SOL", 2, 3), ("XRP", 4, 1), ("BNB", 2, 3), ("DOGE", 5, 0), ("ADA", 4, 1), ("LTC", 2, 3))
+_SPOT = (
+    *(("BTC", 2, 5), ("ETH", 2, 4), ("SOL", 2, 3), ("XRP", 4, 1), ("BNB", 2, 3), ("DOGE", 5, 0), ("ADA", 4, 1), ("LTC", 2, 3)),
+    *(("AVAX", 2, 2), ("LINK", 2, 2), ("DOT", 3, 2), ("TRX", 4, 1), ("BCH", 1, 3), ("UNI", 3, 2), ("NEAR", 3, 1), ("ATOM", 3, 2)),
+    *(("ETC", 2, 2), ("FIL", 3, 2), ("XLM", 4, 0), ("SUI", 4, 1)),
+)
 # base, tick decimals, lot decimals, price decimals on the wire (not always those of the tick: BTCUSDT ticks in 0.10)
 _USDM = (
     ("BTC", 1, 3, 2),
@@ -23,6 +27,18 @@ _USDM = (
     ("DOGE", 5, 0, 6),
     ("ADA", 4, 0, 5),
     ("LTC", 2, 3, 2),
+    ("AVAX", 3, 0, 4),
+    ("LINK", 3, 2, 3),
+    ("DOT", 3, 1, 3),
+    ("TRX", 5, 0, 5),
+    ("BCH", 2, 3, 2),
+    ("UNI", 3, 0, 4),
+    ("NEAR", 3, 0, 4),
+    ("ATOM", 3, 2, 3),
+    ("ETC", 3, 2, 3),
+    ("FIL", 3, 1, 3),
+    ("XLM", 5, 0, 5),
+    ("SUI", 4, 1, 6),
 )
 USDM_PRICE_DECIMALS = {base: wire for base, _, _, wire in _USDM}
 WIRE_DECIMALS = 8

@@ -1,0 +1,76 @@
+"""What each venue's protocol lets anyone notice and repair: the expectations of the fault suite, one entry a simulated market.
+
+Every number that differs from the default has a reason, and the venue's page in docs/venues says the same in its section "Faults".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+BASES = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LTC", "AVAX", "LINK", "DOT", "TRX", "UNI")
+"""One base a fault, so that what one fault does to a symbol is not mistaken for another's doing."""
+
+ROLES: Mapping[str, str] = {
+    "untouched": "BTC",
+    "drop_delta": "ETH",
+    "duplicate": "SOL",
+    "reorder": "XRP",
+    "corrupt_book": "DOGE",
+    "corrupt_trades": "ADA",
+    "stall": "LTC",
+    "bad_checksum": "AVAX",
+    "duplicate_trades": "LINK",
+    "slow_snapshot": "DOT",
+    "http_429": "TRX",
+    "id_reset": "UNI",
+}
+"""Fault to the base it is aimed at; slow_snapshot and http_429 come together with a lost delta, so that a new book is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One simulated market of a venue.
+
+    `gaps` maps a role to the number of `gaps` rows it must leave (an int), or the numbers it may leave (a tuple); roles left out
+    follow DEFAULT_GAPS. `unseen` names roles whose loss the protocol hides: rows may then be missing and the book may be wrong,
+    with the reason. `heals` is False where the venue serves no trades that reach back over a cut.
+    """
+
+    market: str
+    suffix: str
+    gaps: Mapping[str, int | tuple[int, ...]] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    heals: bool = True
+    notice: bool = False
+    """Whether the venue announces a shutdown, so that sockets are handed over without a gap."""
+    bases: tuple[str, ...] = BASES
+
+    def symbol(self, role: str) -> str:
+        return ROLES[role] + self.suffix
+
+
+DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
+    "untouched": 0,
+    "drop_delta": 1,
+    "duplicate": 0,
+    # Two neighbours that changed places look like a loss until the second arrives; some venues' rules cannot tell.
+    "reorder": (0, 1),
+    "corrupt_book": 1,
+    "corrupt_trades": 1,
+    "stall": 1,
+    "bad_checksum": 0,
+    "duplicate_trades": 0,
+    "slow_snapshot": 1,
+    "http_429": 1,
+    "id_reset": (0, 1),
+}
+
+
+TRAITS: Mapping[str, tuple[Market, ...]] = {
+    "binance": (
+        Market("spot", "/USDT", notice=True),
+        Market("usdm", "/USDT:USDT"),
+    ),
+    "kraken": (Market("spot", "/USD", gaps={"bad_checksum": 1, "id_reset": 0}),),
+}
