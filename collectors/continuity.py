@@ -1,4 +1,4 @@
-"""What outlives a socket, by exchange: trade ids seen, gaps still open, and which socket's book is the one that lands.
+"""What outlives a socket, by exchange: trade ids seen, gaps still open, refused streams, which socket's book is the one that lands.
 
 Put here: state a new session must find when an old one ends. Keep out: protocol, rows' Arrow shape, sockets.
 """
@@ -6,12 +6,16 @@ Put here: state a new session must find when an old one ends. Keep out: protocol
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from collectors.dedup import RecentKeys, SeenIds
 
 if TYPE_CHECKING:
     from collectors.rows import RowWriter
+
+RETRY_FIRST: Final = 60_000_000
+RETRY_LONGEST: Final = 3_600_000_000
+"""A stream the venue refused is asked for again after these waits, microseconds: the first one, doubled up to the longest."""
 
 GapKind = Literal["disconnect", "sequence", "checksum", "stall", "overflow"]
 
@@ -46,6 +50,17 @@ class Tape:
     """Which of the venue's id spaces lands, where it has several (trade, aggTrade): the first one met."""
 
 
+@dataclass(slots=True)
+class Refusal:
+    """A stream the venue refused; times are microseconds since 1970."""
+
+    reason: str
+    tries: int
+    retry_at: int
+    noticed: bool = False
+    """True once the driver knows of it."""
+
+
 class Continuity:
     """State of one exchange that its sessions share and hand on."""
 
@@ -60,6 +75,8 @@ class Continuity:
         self.carriers: dict[tuple[str, str], set[object]] = {}
         """By symbol and dataset, the sessions that have delivered it and still stand."""
         self.gaps: dict[tuple[str, str], list[Gap]] = {}
+        self.refusals: dict[tuple[str, str], Refusal] = {}
+        """Streams the venue refused, by symbol and channel."""
         self.opened_gaps = 0
         self._last_start: dict[tuple[str, str], int] = {}
 
@@ -109,6 +126,25 @@ class Continuity:
         gap.to_sequence = gap.to_sequence if to_sequence is None else to_sequence
         self.gaps[gap.symbol, gap.channel].remove(gap)
         writer.gap(gap.row(now, by))
+
+    def stalled(self, symbol: str, channel: str) -> Gap | None:
+        """The stall of a symbol and dataset that nothing has ended yet: what befalls the stream meanwhile is no further gap."""
+        return next((gap for gap in self.gaps.get((symbol, channel), ()) if gap.kind == "stall" and gap.to_time is None), None)
+
+    def stall(self, writer: RowWriter, symbol: str, channel: str, *, now: int, from_time: int, from_sequence: int | None) -> None:
+        """Open the gap of a silent stream, unless one that is open says already that nothing comes."""
+        if not any(gap.to_time is None for gap in self.gaps.get((symbol, channel), ())):
+            self.open_gap(writer, symbol, channel=channel, kind="stall", now=now, from_time=from_time, from_sequence=from_sequence)
+
+    def refused(self, symbol: str, channel: str, *, reason: str, now: int) -> None:
+        """Note that the venue refused a stream; each refusal doubles the wait for the next try."""
+        tries = self.refusals[symbol, channel].tries if (symbol, channel) in self.refusals else 0
+        wait = min(RETRY_LONGEST, RETRY_FIRST << min(tries, 16))
+        self.refusals[symbol, channel] = Refusal(reason, tries + 1, now + wait)
+
+    def accepted(self, symbol: str, channel: str) -> None:
+        """A stream stands: it is refused no longer."""
+        self.refusals.pop((symbol, channel), None)
 
     def open_gaps(self, symbol: str, channel: str) -> list[Gap]:
         """Gaps of a symbol and dataset that are still open, oldest first."""

@@ -21,6 +21,8 @@ SUSPECT_AFTER: Final = 60_000_000
 SAMPLE_EVERY: Final = 1_000_000
 SAMPLE_DEPTH: Final = 25
 CROSSED_FOR: Final = 1_000_000
+_SILENCES: Final = frozenset({"disconnect", "stall"})
+"""Gaps that last until the stream delivers again."""
 
 
 def micros(value: int) -> int:
@@ -137,6 +139,10 @@ class TradeFeed:
         suspect = timestamp > local + SUSPECT_AFTER
         self.writer.trade((self.key, timestamp, local, number, number, sold, price, amount, fills, True, suspect))
 
+    def pause(self) -> None:
+        """The stream has fallen silent: its next trade is looked at like the first one of a socket."""
+        self._carrying = False
+
     def confirmed(self, now: int | None, since: int | None) -> None:
         """The stream stands again though no trade has come: what was lost ends at `since`, the moment of the acknowledgement."""
         continuity = self.writer.continuity
@@ -162,7 +168,7 @@ class TradeFeed:
         now = timestamp if received is None else received
         first = None if number is None else number - covers + 1
         missed = first is None or (self.contiguous and last is not None and first > last + 1)
-        waiting = [gap for gap in continuity.open_gaps(self.symbol, "trades") if gap.kind == "disconnect" and gap.to_time is None]
+        waiting = [gap for gap in continuity.open_gaps(self.symbol, "trades") if gap.kind in _SILENCES and gap.to_time is None]
         for gap in waiting:
             if first is not None:
                 gap.to_sequence = first if last is None else max(first, last + 1)
@@ -260,7 +266,7 @@ class BookFeed:
         """The book cannot be trusted any more: nothing lands until it is opened again."""
         landed = self.lands
         self.live = False
-        if landed:
+        if landed and not self.writer.continuity.stalled(self.symbol, "book_deltas"):
             self.writer.continuity.open_gap(
                 self.writer,
                 self.symbol,

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 
 from collectors.continuity import Continuity, Gap
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan
-from collectors.watch import DATASET_OF
+from collectors.venue import DATASET_OF, ConnectionPlan
 from lake.paths import Home, Hour
 from lake.registry import dataset as registered
 from lake.visible import visible_files, wal_rows

@@ -25,8 +25,8 @@ from collectors.logs import logger
 from collectors.resume import Past
 from collectors.rows import EventBuffer
 from collectors.settings import CollectorSettings
-from collectors.venue import ConnectionPlan, Venue
-from collectors.watch import CHANNEL_OF, DATASET_OF, StreamKey, Watch
+from collectors.venue import CHANNEL_OF, DATASET_OF, ConnectionPlan, Venue
+from collectors.watch import StreamKey, Watch
 from lake.errors import SealError
 from lake.landing import Lag, Landing
 from lake.settings import LakeSettings

@@ -1,13 +1,15 @@
-"""What every session shares: its feeds, the clock of hours, and the gaps its end leaves behind.
+"""What every session shares: its feeds, the clock of hours, streams that stall or are refused, the gaps its end leaves behind.
 
 Put here: the life of a socket as far as no protocol is needed. Keep out: frames, acks, sequence rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from collectors.feeds import BookFeed, TradeFeed, hour_start
 from collectors.rows import RowWriter
-from collectors.venue import Action
+from collectors.venue import DATASET_OF, Action, SendText, Stream
 from lake.paths import HOUR_US
 
 CONFIRM_AFTER = 60_000_000
@@ -54,8 +56,45 @@ class BaseSession:
                 if symbol in self.trade_feeds:
                     self.trade_feeds[symbol].confirmed(now, since)
 
+    def resubscription(self, stream: Stream) -> Sequence[str]:
+        """Texts that end the subscription of one stream and begin it anew, in their order; none where the venue cannot do so.
+
+        Venue sessions answer this, with whatever they note for the acknowledgement. `stream` is one of those the plan names.
+        """
+        del stream
+        return ()
+
+    def resubscribe(self, streams: Sequence[Stream]) -> list[Stream]:
+        """Queue what subscribes to `streams` anew, the others of the socket undisturbed; returns those for which that is possible."""
+        renewed: list[Stream] = []
+        for stream in streams:
+            if texts := self.resubscription(stream):
+                self.actions += [SendText(text) for text in texts]
+                renewed.append(stream)
+        return renewed
+
+    def stream_refused(self, symbol: str, channel: str, *, reason: str, now: int) -> None:
+        """The venue refused a stream it was asked for: it shows as refused, leaves a gap, and is tried again after growing waits."""
+        continuity = self.writer.continuity
+        continuity.refused(symbol, channel, reason=reason, now=now)
+        self.stalled(Stream(channel, symbol), since=now, now=now)
+
+    def stream_accepted(self, symbol: str, channel: str) -> None:
+        """The venue acknowledged a stream. Only needed for those that may be refused and then stay quiet: a first row says it too."""
+        self.writer.continuity.accepted(symbol, channel)
+
+    def stalled(self, stream: Stream, *, since: int, now: int) -> None:
+        """Nothing has come of a stream since `since` though it should: open its gap; its next row tells what the silence cost."""
+        continuity = self.writer.continuity
+        dataset = DATASET_OF[stream.channel]
+        tape = continuity.tapes.get(stream.symbol) if dataset == "trades" else None
+        if dataset == "trades" and stream.symbol in self.trade_feeds:
+            self.trade_feeds[stream.symbol].pause()
+        continuity.stall(self.writer, stream.symbol, dataset, now=now, from_time=since, from_sequence=tape.seen.last if tape else None)
+
     def carries(self, symbol: str, channel: str, *, now: int) -> None:
         """A liquidation or derivative stream stands: note it, and close the gap that its former socket left."""
+        self.stream_accepted(symbol, channel)
         continuity = self.writer.continuity
         continuity.carry(self, symbol, channel)
         for gap in continuity.open_gaps(symbol, channel):
@@ -73,7 +112,7 @@ class BaseSession:
                 del continuity.books[feed.symbol]
             feed.live = False
         for symbol, channel in continuity.drop(self):
-            if channel == "book_deltas":
+            if channel == "book_deltas" or continuity.stalled(symbol, channel):
                 continue
             tape = continuity.tapes.get(symbol) if channel == "trades" else None
             last = tape.last_time if tape else continuity.latest.get(symbol)

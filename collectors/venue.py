@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 CHANNELS = ("trades", "book", "liquidations", "derivatives")
 """Channel names a user may write in tickhouse.toml."""
 
+CHANNEL_OF: Mapping[str, str] = {
+    "trades": "trades",
+    "book_deltas": "book",
+    "liquidations": "liquidations",
+    "derivatives": "derivatives",
+}
+"""Channel whose rows a dataset holds."""
+DATASET_OF: Mapping[str, str] = {channel: dataset for dataset, channel in CHANNEL_OF.items()}
+
 
 class Outcome(Enum):
     """What became of one incoming frame; a frame that raises `FrameError` is a dead letter."""
@@ -115,6 +124,15 @@ class Session(Protocol):
 
     The driver calls `opened` once, then `feed` per frame, `feed_http` per answer, `tick` a few times a second, `closed` at the
     end, and after each call carries out and clears `actions`.
+
+    When a stream falls silent the driver calls `stalled`, which opens its gap, and `resubscribe`, which queues frames that subscribe to
+    that stream alone anew; streams that come back from it unmentioned cannot be renewed alone and get a new socket. `BaseSession`
+    has both, so that a venue answers three things only:
+
+    * `resubscription(stream)`: the texts that unsubscribe from and subscribe to one stream of the plan (override; none by default);
+    * `self.stream_refused(symbol, channel, reason=…, now=…)`: called for each stream a command's refusal concerns. A refused command
+      that held several streams is first asked again stream by stream, so that one bad symbol does not take the others down;
+    * `self.stream_accepted(symbol, channel)`: called with the acknowledgement of a stream.
     """
 
     actions: list[Action]
@@ -135,18 +153,39 @@ class Session(Protocol):
     def tick(self, now: int) -> None:
         """Time passed: heartbeats, book snapshots each second, the full snapshot that opens an hour, repeated requests."""
 
+    def stalled(self, stream: Stream, *, since: int, now: int) -> None:
+        """Nothing has come of a stream since `since` though it should: open its gap."""
+
+    def resubscribe(self, streams: Sequence[Stream]) -> Sequence[Stream]:
+        """Queue what subscribes to `streams` anew; returns those for which that is possible without a new socket."""
+
     def closed(self, now: int | None) -> None:
         """The socket is gone: open gaps for what it carried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestBudget:
+    """What one REST host takes of a client: `weight` in any `per_seconds`, each request costing its `HttpGet.weight`."""
+
+    endpoint: str
+    """Key of `Venue.endpoints` whose address the requests begin with."""
+    weight: float
+    per_seconds: float
+    purposes: tuple[str, ...] = ()
+    """Purposes of requests that are counted by themselves; all that no other budget of the endpoint names, where empty."""
+    used_header: str = ""
+    """Header of an answer that says how much the venue has counted so far, where it sends one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a venue allows a client, from its notes."""
+    """What a venue allows a client, from its notes. `rest` names budgets by host; `rest_weight` holds for requests to no named one."""
 
     connects: int
     connects_per_seconds: float
     rest_weight: int
     rest_weight_per_seconds: float
+    rest: tuple[RestBudget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-CHANNEL_OF: Final[Mapping[str, str]] = {
-    "trades": "trades",
-    "book_deltas": "book",
-    "liquidations": "liquidations",
-    "derivatives": "derivatives",
-}
-"""Channel (as in tickhouse.toml) whose rows a dataset holds."""
-DATASET_OF: Final[Mapping[str, str]] = {channel: dataset for dataset, channel in CHANNEL_OF.items()}
+from collectors.venue import CHANNEL_OF
+
 NEVER_SILENT: Final = ("trades", "book")
 """Channels that speak as long as the market does; the silence of the others is normal."""
 

@@ -118,7 +118,7 @@ def opened(**more: Any) -> Socket:
 
 def test_a_socket_subscribes_to_trades_without_history_and_books_of_an_allowed_depth() -> None:
     trade, depth = Socket().commands()
-    assert trade == {"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"], "snapshot": False}}
+    assert trade == {"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"], "snapshot": False}, "req_id": 1}
     assert depth["params"] == {"channel": "book", "symbol": ["BTC/USD"], "snapshot": True, "depth": 10}
 
 

@@ -50,7 +50,9 @@ class LiveSession(MarketSession):
         self._natives = {instrument.symbol: instrument.native for instrument in plan.instruments}
         self._admitted = frozenset(self._natives.values())
         self._streams = stream_names(plan)
+        self._names = {stream: name for name, stream in self._streams.items()}
         self._awaited: dict[int, list[Stream]] = {}
+        self._commands = 0
         self._interest_at: int | None = None
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
@@ -58,12 +60,12 @@ class LiveSession(MarketSession):
         """Subscribe to everything, a hundred streams a command."""
         if now is not None:
             self.see(now)
-        names = list(self._streams)
-        for number, start in enumerate(range(0, len(names), BATCH), start=1):
-            batch = names[start : start + BATCH]
-            self._awaited[number] = [self._streams[name] for name in batch]
-            command = {"method": "SUBSCRIBE", "params": batch, "id": number}
-            self.actions.append(SendText(msgspec.json.encode(command).decode()))
+        streams = list(self._names)
+        for start in range(0, len(streams), BATCH):
+            self.actions.append(SendText(self._subscription(streams[start : start + BATCH])))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        return self._command("UNSUBSCRIBE", [stream]), self._subscription([stream])
 
     def admits(self, native: str) -> bool:
         return native in self._admitted
@@ -74,8 +76,10 @@ class LiveSession(MarketSession):
         if envelope.error is not wire.ABSENT or envelope.code is not None:
             said = envelope.msg or bytes(envelope.error).decode(errors="replace")
             self._log.warning("command refused", code=envelope.code, message=said, streams=len(streams))
+            self._ask_apart(streams, said or f"code {envelope.code}")
             return
         for stream in streams:
+            self.stream_accepted(stream.symbol, stream.channel)
             if stream.channel == "book":
                 self.diff_book(stream.symbol).confirmed = True
             elif stream.channel == "trades":
@@ -138,6 +142,26 @@ class LiveSession(MarketSession):
     def closed(self, now: int | None) -> None:
         super().closed(now)
         self.diff_books.clear()
+
+    def _ask_apart(self, streams: list[Stream], reason: str) -> None:
+        """A refused command is asked again by halves, until the streams stand alone that the venue will not give."""
+        if len(streams) > 1:
+            middle = len(streams) // 2
+            self.actions += [SendText(self._subscription(half)) for half in (streams[:middle], streams[middle:])]
+        elif self.last_received is not None:
+            for stream in streams:
+                self.stream_refused(stream.symbol, stream.channel, reason=reason, now=self.last_received)
+
+    def _subscription(self, streams: list[Stream]) -> str:
+        """The command that subscribes to `streams`; its answer is awaited."""
+        text = self._command("SUBSCRIBE", streams)
+        self._awaited[self._commands] = streams
+        return text
+
+    def _command(self, method: str, streams: list[Stream]) -> str:
+        self._commands += 1
+        names = [self._names[stream] for stream in streams]
+        return msgspec.json.encode({"method": method, "params": names, "id": self._commands}).decode()
 
     def _trade_confirmed(self, symbol: str) -> None:
         kind = "aggTrade" if self.market == "usdm" else "trade"

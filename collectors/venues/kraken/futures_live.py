@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.logs import logger
 from collectors.rows import RowWriter
-from collectors.venue import ConnectionPlan, HttpGet, Outcome, SendText
+from collectors.venue import ConnectionPlan, HttpGet, Outcome, SendText, Stream
 from collectors.venues.kraken.futures import FuturesSession
 from collectors.venues.kraken.futures_messages import Envelope
 from collectors.venues.kraken.futures_products import product_of
@@ -42,6 +42,11 @@ class LiveFuturesSession(FuturesSession):
             for start in range(0, len(natives), BATCH):
                 self._command("subscribe", feed, natives[start : start + BATCH])
 
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        feed = next(feed for feed, carried in FEEDS if stream.channel in carried)
+        natives = [self._natives[stream.symbol]]
+        return _text("unsubscribe", feed, natives), _text("subscribe", feed, natives)
+
     def renewal(self, native: str) -> Callable[[], None]:
         return lambda: self._renew("book", native)
 
@@ -52,9 +57,12 @@ class LiveFuturesSession(FuturesSession):
         """Acknowledgements name the products that stand from now on."""
         if envelope.event in _REFUSALS:
             self._log.warning("command refused", feed=envelope.feed, products=envelope.product_ids, message=envelope.message)
+            self._refused(envelope)
         if envelope.event != "subscribed" or self.last_received is None:
             return
         for product in filter(None, map(product_of, envelope.product_ids)):
+            for stream in self._carried(envelope.feed, product.symbol):
+                self.stream_accepted(stream.symbol, stream.channel)
             if envelope.feed == "book":
                 self.streamed_book(product).awaited(self.last_received)
             elif envelope.feed == "ticker":
@@ -82,9 +90,26 @@ class LiveFuturesSession(FuturesSession):
         self.tick_books(now)
         self.confirm_trades(now)
 
+    def _refused(self, envelope: Envelope) -> None:
+        """An event that names feed and products tells which streams will not come; one that names none only stands in the log."""
+        if self.last_received is not None and envelope.event == "subscribed_failed":
+            for product in filter(None, map(product_of, envelope.product_ids)):
+                for stream in self._carried(envelope.feed, product.symbol):
+                    reason = envelope.message or "no reason given"
+                    self.stream_refused(stream.symbol, stream.channel, reason=reason, now=self.last_received)
+
+    def _carried(self, feed: str, symbol: str) -> list[Stream]:
+        """Streams of the plan that a feed of the venue carries for a symbol."""
+        channels = next((carried for name, carried in FEEDS if name == feed), ())
+        return [stream for stream in self.plan.streams if stream.symbol == symbol and stream.channel in channels]
+
     def _renew(self, feed: str, native: str) -> None:
         self._command("unsubscribe", feed, [native])
         self._command("subscribe", feed, [native])
 
     def _command(self, event: str, feed: str, natives: list[str]) -> None:
-        self.actions.append(SendText(encode({"event": event, "feed": feed, "product_ids": natives})))
+        self.actions.append(SendText(_text(event, feed, natives)))
+
+
+def _text(event: str, feed: str, natives: list[str]) -> str:
+    return encode({"event": event, "feed": feed, "product_ids": natives})

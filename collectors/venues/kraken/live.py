@@ -15,7 +15,7 @@ from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
 from collectors.logs import logger
 from collectors.rows import RowWriter
-from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText
+from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText, Stream
 from collectors.venues.kraken import messages as wire
 from collectors.venues.kraken.book import DEPTHS
 from collectors.venues.kraken.instruments import rest_pair
@@ -24,6 +24,12 @@ from collectors.venues.kraken.session import SpotSession
 
 BATCH: Final = 50
 TRADES_LIMIT: Final = 1000
+CHANNELS: Final = {"trades": "trade", "book": "book"}
+"""The venue's name of each channel."""
+HELD: Final = "Already subscribed"
+"""A refusal that says the stream stands."""
+_NUMBERS: Final = {"trades": 1, "book": 2}
+"""`req_id` of the commands of each channel: the answer repeats it, and a refusal names its channel in no other way."""
 MAX_FETCHED_TRADES: Final = 50_000
 """A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
 
@@ -47,16 +53,18 @@ class LiveSession(SpotSession):
         """Subscribe to everything, fifty symbols a command."""
         if now is not None:
             self.see(now)
-        for channel, name in (("trades", "trade"), ("book", "book")):
+        for channel, name in CHANNELS.items():
             symbols = [stream.symbol for stream in self.plan.streams if stream.channel == channel]
             for start in range(0, len(symbols), BATCH):
-                self._subscribe(name, symbols[start : start + BATCH])
+                self.actions.append(SendText(self._command("subscribe", name, symbols[start : start + BATCH])))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        name, symbols = CHANNELS[stream.channel], [stream.symbol]
+        return self._command("unsubscribe", name, symbols), self._command("subscribe", name, symbols)
 
     def renewal(self, symbol: str) -> Callable[[], None]:
         def renew() -> None:
-            params = {"channel": "book", "symbol": [symbol], "depth": self._depth}
-            self.actions.append(SendText(wire.encode({"method": "unsubscribe", "params": params})))
-            self._subscribe("book", [symbol])
+            self.resubscribe([Stream("book", symbol)])
 
         return renew
 
@@ -64,6 +72,7 @@ class LiveSession(SpotSession):
         return self._fetch_missed
 
     def confirmed(self, channel: str, symbol: str) -> None:
+        self.stream_accepted(symbol, "trades" if channel == "trade" else channel)
         if channel == "trade":
             self.trade_feed(symbol)
             self.acked[symbol] = self.last_received
@@ -71,7 +80,12 @@ class LiveSession(SpotSession):
             self.checked_book(symbol)
 
     def refused(self, envelope: wire.Envelope) -> None:
-        self._log.warning("command refused", method=envelope.method, symbol=envelope.symbol, message=envelope.error)
+        """A refusal names its symbol but not its channel: that is what the number of the command says."""
+        channel = next((name for name, number in _NUMBERS.items() if number == envelope.req_id), "")
+        self._log.warning("command refused", method=envelope.method, symbol=envelope.symbol, channel=channel, message=envelope.error)
+        known = envelope.method == "subscribe" and channel and envelope.symbol and envelope.error != HELD
+        if known and self.last_received is not None:
+            self.stream_refused(envelope.symbol, channel, reason=envelope.error or "no reason given", now=self.last_received)
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -104,11 +118,14 @@ class LiveSession(SpotSession):
         super().closed(now)
         self.checked_books.clear()
 
-    def _subscribe(self, name: str, symbols: list[str]) -> None:
-        params: dict[str, object] = {"channel": name, "symbol": symbols, "snapshot": name == "book"}
+    def _command(self, method: str, name: str, symbols: list[str]) -> str:
+        params: dict[str, object] = {"channel": name, "symbol": symbols}
+        if method == "subscribe":
+            params["snapshot"] = name == "book"
         if name == "book":
             params["depth"] = self._depth
-        self.actions.append(SendText(wire.encode({"method": "subscribe", "params": params})))
+        number = next(_NUMBERS[channel] for channel, known in CHANNELS.items() if known == name)
+        return wire.encode({"method": method, "params": params, "req_id": number})
 
     def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
         if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:

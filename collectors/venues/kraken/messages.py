@@ -95,6 +95,7 @@ class Envelope(Struct, frozen=True, gc=False):
     success: bool | None = None
     error: str | None = None
     symbol: str = ""
+    req_id: int | None = None
     result: SubscribeResult | None = None
 
 
