@@ -25,6 +25,7 @@ from collectors.errors import ConnectionLost, Refused
 from collectors.http import RestClient, TokenBucket
 from collectors.ledger import FrameCount
 from collectors.logs import logger
+from collectors.raw import RawTape
 from collectors.rows import EventBuffer, RowWriter
 from collectors.settings import CollectorSettings
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Session, Venue, Wanted
@@ -61,6 +62,8 @@ class ExchangeContext:
     events: EventBuffer
     rest: RestClient
     settings: CollectorSettings
+    raw: RawTape | None = None
+    """Keeps all that sessions are told, when asked to."""
     breaker: CircuitBreaker = field(init=False)
     connects: TokenBucket = field(init=False)
 
@@ -303,6 +306,8 @@ class Connection:
             additional_headers=plan.headers,
         )
         session = self.exchange.venue.session(plan, self.exchange.events, self.exchange.wanted)
+        if self.exchange.raw is not None:
+            session = self.exchange.raw.tap(session, plan)
         return Link(self, socket, session)
 
     async def _serve(self, link: Link) -> None:

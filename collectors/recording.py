@@ -1,6 +1,6 @@
 """Recordings: JSON lines of raw frames, one a line, plain, .gz or .zst.
 
-Put here: reading and writing the lines. Keep out: what the frames mean.
+Put here: the shape of the lines, reading and writing them. Keep out: what the frames mean, where recordings lie (rawfiles.py).
 """
 
 from __future__ import annotations
@@ -11,24 +11,30 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Final, Literal
 
 import msgspec
 import zstandard
 
+from collectors.checkpoint import Image
 from collectors.errors import RecordingError
+from collectors.venue import ConnectionPlan, HttpGet, Stream, Wanted
+
+Direction = Literal["in", "out"]
+Kind = Literal["http", "connect", "tick", "failed", "stalled", "resubscribe", "closed", "checkpoint"]
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line: a frame, a REST answer (`kind: http`) or a socket being opened (`kind: connect`, no payload).
 
-    `ts` is unix seconds, None where the recording has no clock; `conn` the socket's or request's URL.
+    `ts` is unix seconds, None where the recording has no clock; `conn` the socket's or request's URL. The other kinds (`BESIDES`) are
+    written by `collect --record` only, hold no frame, and are passed over where frames alone count.
     """
 
     ts: float | None
-    dir: Literal["in", "out"]
+    dir: Direction
     conn: str | None = None
-    kind: Literal["http", "connect"] | None = None
+    kind: Kind | None = None
     raw: str | None = None
     raw_b64: str | None = None
 
@@ -45,7 +51,45 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return b"" if self.raw_b64 is None else base64.b64decode(self.raw_b64)
 
 
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The REST request that an answer belongs to, as the session asked for it."""
+
+    purpose: str
+    symbol: str = ""
+    weight: int = 1
+
+    @classmethod
+    def of(cls, request: HttpGet) -> Request:
+        """What a line says besides the URL."""
+        return cls(request.purpose, request.symbol, request.weight)
+
+    def get(self, url: str) -> HttpGet:
+        """The request again."""
+        return HttpGet(url=url, purpose=self.purpose, symbol=self.symbol, weight=self.weight)
+
+
+class RawLine(Line, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """A line of `collect --record`: `link` names the socket (connection and life), the rest belongs to single kinds.
+
+    connect: `plan`. http and failed: `request`, `conn` is its URL. failed: `reason`. stalled, resubscribe: `streams`; stalled: `since`,
+    microseconds. checkpoint: `wanted` and `image`, always first. tick, closed: nothing else; ticks are when the session was told the time.
+    """
+
+    link: str | None = None
+    plan: ConnectionPlan | None = None
+    request: Request | None = None
+    reason: str | None = None
+    streams: tuple[Stream, ...] | None = None
+    since: int | None = None
+    wanted: Wanted | None = None
+    image: Image | None = None
+
+
+BESIDES: Final = frozenset({"tick", "failed", "stalled", "resubscribe", "closed", "checkpoint"})
+"""Kinds of lines that hold neither a frame nor the opening of a socket."""
+
 _decode = msgspec.json.Decoder(Line).decode
+_decode_raw = msgspec.json.Decoder(RawLine).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,6 +99,14 @@ def parse(line: bytes, *, where: str) -> Line:
         return _decode(line)
     except msgspec.MsgspecError as error:
         raise RecordingError(f"{where} is no line of a recording ({error}), expected a JSON object with ts, dir, conn and raw") from error
+
+
+def parse_raw(line: bytes, *, where: str) -> RawLine:
+    """One line of `collect --record`; raises `RecordingError` naming `where` it stands."""
+    try:
+        return _decode_raw(line)
+    except msgspec.MsgspecError as error:
+        raise RecordingError(f"{where} is no line of raw frames ({error}), expected one that `collect --record` has written") from error
 
 
 def read_lines(lines: Iterable[bytes], *, source: str) -> Iterator[Line]:
@@ -80,23 +132,25 @@ def open_recording(path: Path) -> Iterator[Iterable[bytes]]:
         raise RecordingError(f"recording {path} cannot be read: {error}") from error
 
 
-def line(
-    frame: bytes | str | None,
-    ts: float | None,
-    *,
-    direction: Literal["in", "out"],
-    conn: str,
-    kind: Literal["http", "connect"] | None = None,
-) -> bytes:
+def line(frame: bytes | str | None, ts: float | None, *, direction: Direction, conn: str, kind: Kind | None = None) -> bytes:
     """One line to be written, with its line feed; text frames stay text, others become base64."""
-    if frame is None:
-        return _encode(Line(ts, direction, conn, kind)) + b"\n"
-    if isinstance(frame, str):
-        return _encode(Line(ts, direction, conn, kind, frame)) + b"\n"
+    raw, raw_b64 = spelled(frame)
+    return _encode(Line(ts, direction, conn, kind, raw, raw_b64)) + b"\n"
+
+
+def encode_raw(line: RawLine) -> bytes:
+    """A line of `collect --record` to be written, with its line feed."""
+    return _encode(line) + b"\n"
+
+
+def spelled(frame: bytes | str | None) -> tuple[str | None, str | None]:
+    """A frame as `raw` and `raw_b64`."""
+    if frame is None or isinstance(frame, str):
+        return frame, None
     try:
-        return _encode(Line(ts, direction, conn, kind, frame.decode())) + b"\n"
+        return frame.decode(), None
     except UnicodeDecodeError:
-        return _encode(Line(ts, direction, conn, kind, None, base64.b64encode(frame).decode())) + b"\n"
+        return None, base64.b64encode(frame).decode()
 
 
 def _unpacked(file: IO[bytes], suffix: str) -> Iterable[bytes]:

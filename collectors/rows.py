@@ -181,6 +181,11 @@ class EventBuffer:
             self._symbols.append(symbol)
         return known
 
+    @property
+    def symbols(self) -> list[tuple[str, str]]:
+        """Exchange and symbol of every key given out, in order of the keys."""
+        return list(zip(self._exchanges, self._symbols, strict=True))
+
     def next_ordinal(self) -> int:
         """Counts the arrival of rows that carry no number of their venue."""
         self._ordinal += 1

@@ -22,6 +22,7 @@ from collectors.connection import Connection, ExchangeContext, now_us
 from collectors.http import RestClient
 from collectors.ledger import Counted, Ledger
 from collectors.logs import logger
+from collectors.rawfiles import RawRecorder
 from collectors.resume import Past
 from collectors.rows import EventBuffer
 from collectors.settings import CollectorSettings
@@ -52,6 +53,7 @@ class Collector:
         self._ledger = Ledger()
         self._rates = status.Rates()
         self._landing: Landing | None = None
+        self._recorder = RawRecorder(lake.house, settings.collector) if settings.record else None
         self._append_wait = 0.0
         self._drained = time.monotonic()
         self._stopping = asyncio.Event()
@@ -66,12 +68,16 @@ class Collector:
         landing = self._landing = Landing(self.lake, self.settings.collector)
         try:
             await asyncio.to_thread(landing.recover)
+            if self._recorder is not None:
+                await asyncio.to_thread(self._recorder.start)
             past = await asyncio.to_thread(Past, home, now=now_us(), hours=self.settings.resume_hours)
             await self._collect(past)
         finally:
             try:
                 self._flush()
             finally:
+                if self._recorder is not None:
+                    await asyncio.to_thread(self._recorder.close)
                 await asyncio.to_thread(landing.drain_and_close)
                 self._publish("stopped")
         self.log.info("stopped")
@@ -97,7 +103,8 @@ class Collector:
                         raise
                     log.warning("instruments not available", reason=str(error), exc_info=None if is_expected(error) else error)
                 await asyncio.sleep(backoff.next_delay())
-            context = ExchangeContext(venue, wanted, self.events, rest, self.settings)
+            raw = None if self._recorder is None else self._recorder.tape(venue.exchange, wanted=wanted, events=self.events)
+            context = ExchangeContext(venue, wanted, self.events, rest, self.settings, raw)
             connections = [Connection(plan, context) for plan in plans]
             self._expect(venue.exchange, plans)
             past.restore(self.events.continuity(venue.exchange), plans, self.events)

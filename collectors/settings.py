@@ -52,6 +52,9 @@ class CollectorSettings(BaseSettings):
     resume_hours: float = Field(
         default=2.0, ge=0, le=24, description="How far back landed trades are read at start, so that none lands a second time."
     )
+    record: bool = Field(
+        default=False, description="Keep every raw frame beside the rows, so that `tickhouse decode --diff` can make an hour again."
+    )
     status_seconds: float = Field(default=1.0, gt=0, le=60, description="How often the status file is replaced.")
 
     @property
