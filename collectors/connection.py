@@ -20,9 +20,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from collectors.backoff import Backoff
 from collectors.breaker import CircuitBreaker
+from collectors.budget import Window
 from collectors.classify import Verdict, classify, is_expected, is_refusal
 from collectors.errors import ConnectionLost, Refused
-from collectors.http import RestClient, TokenBucket
+from collectors.http import RestClient
 from collectors.ledger import FrameCount
 from collectors.logs import logger
 from collectors.raw import RawTape
@@ -65,12 +66,12 @@ class ExchangeContext:
     raw: RawTape | None = None
     """Keeps all that sessions are told, when asked to."""
     breaker: CircuitBreaker = field(init=False)
-    connects: TokenBucket = field(init=False)
+    connects: Window = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.venue.limits
         self.breaker = CircuitBreaker(self.settings.breaker)
-        self.connects = TokenBucket(limits.connects, limits.connects_per_seconds)
+        self.connects = Window(limits.connects, limits.connects_per_seconds)
 
 
 class Link:

@@ -93,7 +93,8 @@ class Collector:
         log = logger(collector=self.settings.collector, exchange=venue.exchange)
         backoff = Backoff(self.settings.backoff)
         wanted = self.config.exchanges[venue.exchange]
-        async with RestClient(venue.exchange, venue.limits, timeout=self.settings.request_timeout_seconds) as rest:
+        addresses = self.config.endpoints(venue)
+        async with RestClient(venue.exchange, venue.limits, timeout=self.settings.request_timeout_seconds, endpoints=addresses) as rest:
             while True:
                 try:
                     plans = await self._plans(venue, rest, log)

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from collectors.backoff import BackoffPolicy
+from collectors.budget import Window
 from collectors.errors import ConfigError, ConnectionLost, Refused
-from collectors.http import RestClient, TokenBucket
+from collectors.http import RestClient
 from collectors.venue import HttpGet, Limits
 
 LIMITS = Limits(connects=100, connects_per_seconds=1, rest_weight=1000, rest_weight_per_seconds=60)
@@ -137,7 +138,7 @@ def test_a_slow_answer_is_a_time_out_and_tried_again():
 
 def test_requests_beyond_the_budget_wait_for_its_refill():
     server = Server((200, {}, b"ok"))
-    limits = Limits(connects=1, connects_per_seconds=1, rest_weight=10, rest_weight_per_seconds=1.0)
+    limits = Limits(connects=1, connects_per_seconds=1, rest_weight=12, rest_weight_per_seconds=1.0)
 
     async def ask() -> None:
         async with serving(server, limits=limits) as (client, request):
@@ -149,16 +150,16 @@ def test_requests_beyond_the_budget_wait_for_its_refill():
     assert server.times[3] - server.times[0] >= 0.95
 
 
-def test_a_weight_above_the_capacity_waits_for_a_full_bucket_and_no_longer():
+def test_a_weight_above_the_capacity_waits_for_an_empty_window_and_no_longer():
     now = [0.0]
-    bucket = TokenBucket(10, 10.0, clock=lambda: now[0])
+    window = Window(10, 10.0, clock=lambda: now[0])
 
-    assert bucket.wait(25) == 0
-    assert bucket.wait(25) == 10
-    now[0] = 10.0
-    assert bucket.wait(25) == 0
+    assert window.wait(25) == 0
+    assert window.wait(25) == pytest.approx(10.2)
+    now[0] = 10.2
+    assert window.wait(25) == 0
 
 
 def test_a_budget_that_allows_nothing_is_refused():
     with pytest.raises(ConfigError, match="allows nothing"):
-        TokenBucket(0, 1)
+        Window(0, 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.binance import instruments, plan
 from collectors.venues.binance.live import LiveSession
 from collectors.venues.binance.recorded import Recorded
@@ -26,7 +26,16 @@ class BinanceVenue:
         "usdm_rest": "https://fapi.binance.com",
     }
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=300, connects_per_seconds=300.0, rest_weight=2400, rest_weight_per_seconds=60.0)
+    limits = Limits(
+        connects=300,
+        connects_per_seconds=300.0,
+        rest_weight=2400,
+        rest_weight_per_seconds=60.0,
+        rest=(
+            RestBudget(endpoint="spot_rest", weight=6000, per_seconds=60.0, used_header="x-mbx-used-weight-1m"),
+            RestBudget(endpoint="usdm_rest", weight=2400, per_seconds=60.0, used_header="x-mbx-used-weight-1m"),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its exchangeInfo."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bitfinex import instruments
 from collectors.venues.bitfinex.live import LiveSession
 from collectors.venues.bitfinex.messages import EXCHANGE
@@ -27,7 +27,16 @@ class BitfinexVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"ws": "wss://api-pub.bitfinex.com/ws/2", "rest": "https://api-pub.bitfinex.com"}
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=20, connects_per_seconds=60.0, rest_weight=30, rest_weight_per_seconds=60.0)
+    limits = Limits(
+        connects=20,
+        connects_per_seconds=60.0,
+        rest_weight=30,
+        rest_weight_per_seconds=60.0,
+        rest=(
+            RestBudget(endpoint="rest", weight=30, per_seconds=60.0),
+            RestBudget(endpoint="rest", weight=3, per_seconds=60.0, purposes=("liquidations",)),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for the pair lists and the map of codes in one request."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bitget import instruments
 from collectors.venues.bitget.instruments import MARKETS
 from collectors.venues.bitget.live import LiveSession
@@ -36,7 +36,13 @@ class BitgetVenue:
         "rest": "https://api.bitget.com",
     }
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=300, connects_per_seconds=300.0, rest_weight=20, rest_weight_per_seconds=1.0)
+    limits = Limits(
+        connects=300,
+        connects_per_seconds=300.0,
+        rest_weight=20,
+        rest_weight_per_seconds=1.0,
+        rest=(RestBudget(endpoint="rest", weight=20, per_seconds=1.0),),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its instruments."""

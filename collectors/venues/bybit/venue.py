@@ -11,7 +11,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bybit import instruments
 from collectors.venues.bybit.live import LiveSession
 from collectors.venues.bybit.messages import EXCHANGE
@@ -32,7 +32,13 @@ class BybitVenue:
         "rest": "https://api.bybit.com",
     }
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=500, connects_per_seconds=300.0, rest_weight=500, rest_weight_per_seconds=5.0)
+    limits = Limits(
+        connects=500,
+        connects_per_seconds=300.0,
+        rest_weight=600,
+        rest_weight_per_seconds=5.0,
+        rest=(RestBudget(endpoint="rest", weight=600, per_seconds=5.0),),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its instruments."""

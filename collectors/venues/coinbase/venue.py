@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.coinbase import instruments
 from collectors.venues.coinbase.live import LiveSession
 from collectors.venues.coinbase.messages import EXCHANGE
@@ -26,7 +26,13 @@ class CoinbaseVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"spot_ws": "wss://advanced-trade-ws.coinbase.com", "spot_rest": "https://api.coinbase.com"}
     channels: Sequence[str] = ("trades", "book")
-    limits = Limits(connects=8, connects_per_seconds=1.0, rest_weight=10, rest_weight_per_seconds=1.0)
+    limits = Limits(
+        connects=8,
+        connects_per_seconds=1.0,
+        rest_weight=8,
+        rest_weight_per_seconds=1.0,
+        rest=(RestBudget(endpoint="spot_rest", weight=8, per_seconds=1.0),),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for the products of each market."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.gateio import instruments
 from collectors.venues.gateio.live import LiveSession
 from collectors.venues.gateio.messages import EXCHANGE
@@ -33,7 +33,13 @@ class GateVenue:
         "rest": "https://api.gateio.ws/api/v4",
     }
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=100, connects_per_seconds=60.0, rest_weight=200, rest_weight_per_seconds=10.0)
+    limits = Limits(
+        connects=100,
+        connects_per_seconds=60.0,
+        rest_weight=200,
+        rest_weight_per_seconds=10.0,
+        rest=tuple(RestBudget(endpoint="rest", weight=200, per_seconds=10.0, purposes=kind) for kind in (("depth",), ("trades",), ())),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for the list of each market."""

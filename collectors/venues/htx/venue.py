@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.htx import instruments, plan
 from collectors.venues.htx.live import LiveSession
 from collectors.venues.htx.messages import EXCHANGE
@@ -27,7 +27,16 @@ class HtxVenue:
         "linear_rest": "https://api.hbdm.com",
     }
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=10, connects_per_seconds=10.0, rest_weight=50, rest_weight_per_seconds=10.0)
+    limits = Limits(
+        connects=10,
+        connects_per_seconds=10.0,
+        rest_weight=50,
+        rest_weight_per_seconds=10.0,
+        rest=(
+            RestBudget(endpoint="spot_rest", weight=50, per_seconds=10.0),
+            RestBudget(endpoint="linear_rest", weight=50, per_seconds=10.0),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its list."""

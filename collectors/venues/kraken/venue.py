@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.kraken import futures_products, instruments
 from collectors.venues.kraken.futures_live import LiveFuturesSession
 from collectors.venues.kraken.live import LiveSession
@@ -37,7 +37,16 @@ class KrakenVenue:
         "futures_rest": "https://futures.kraken.com",
     }
     channels: Sequence[str] = ("trades", "book", "liquidations", "derivatives")
-    limits = Limits(connects=150, connects_per_seconds=600.0, rest_weight=15, rest_weight_per_seconds=15.0)
+    limits = Limits(
+        connects=150,
+        connects_per_seconds=600.0,
+        rest_weight=15,
+        rest_weight_per_seconds=15.0,
+        rest=(
+            RestBudget(endpoint="spot_rest", weight=15, per_seconds=15.0),
+            RestBudget(endpoint="futures_rest", weight=15, per_seconds=15.0),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for AssetPairs and for the products of Futures."""

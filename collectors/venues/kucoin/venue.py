@@ -10,7 +10,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.kucoin import instruments
 from collectors.venues.kucoin.live import LiveSession
 from collectors.venues.kucoin.messages import EXCHANGE
@@ -31,7 +31,16 @@ class KucoinVenue:
         "futures_rest": "https://api-futures.kucoin.com",
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
-    limits = Limits(connects=30, connects_per_seconds=60.0, rest_weight=2000, rest_weight_per_seconds=30.0)
+    limits = Limits(
+        connects=30,
+        connects_per_seconds=60.0,
+        rest_weight=2000,
+        rest_weight_per_seconds=30.0,
+        rest=(
+            RestBudget(endpoint="spot_rest", weight=2000, per_seconds=30.0),
+            RestBudget(endpoint="futures_rest", weight=2000, per_seconds=30.0),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for the list of each market."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Wanted
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.mexc import instruments, plan
 from collectors.venues.mexc.live import LiveSession
 from collectors.venues.mexc.messages import EXCHANGE
@@ -27,7 +27,16 @@ class MexcVenue:
         "perp_rest": "https://contract.mexc.com",
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
-    limits = Limits(connects=10, connects_per_seconds=10.0, rest_weight=300, rest_weight_per_seconds=10.0)
+    limits = Limits(
+        connects=10,
+        connects_per_seconds=10.0,
+        rest_weight=300,
+        rest_weight_per_seconds=10.0,
+        rest=(
+            RestBudget(endpoint="spot_rest", weight=300, per_seconds=10.0),
+            RestBudget(endpoint="perp_rest", weight=300, per_seconds=10.0),
+        ),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its list."""

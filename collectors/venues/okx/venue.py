@@ -11,7 +11,7 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, Session, Stream, Wanted
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.okx import instruments
 from collectors.venues.okx.live import LiveSession
 from collectors.venues.okx.messages import EXCHANGE
@@ -35,7 +35,13 @@ class OkxVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"public_ws": "wss://ws.okx.com:8443/ws/v5/public", "rest": "https://www.okx.com"}
     channels: Sequence[str] = CHANNELS
-    limits = Limits(connects=3, connects_per_seconds=1.0, rest_weight=20, rest_weight_per_seconds=2.0)
+    limits = Limits(
+        connects=3,
+        connects_per_seconds=1.0,
+        rest_weight=20,
+        rest_weight_per_seconds=2.0,
+        rest=tuple(RestBudget(endpoint="rest", weight=20, per_seconds=2.0, purposes=kind) for kind in (("trades",), ())),
+    )
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask each market for its instruments."""
