@@ -9,22 +9,24 @@ from collections import deque
 
 
 class WeightLimit:
-    """Request weight in the running clock minute, as venues count it; times in unix microseconds."""
+    """Request weight in the running window of the clock (a minute unless said), as venues count it; times in unix microseconds."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, seconds: int = 60) -> None:
         self.limit = limit
+        self.seconds = seconds
         self.used = 0
-        self._minute = -1
+        self._window = -1
 
     def spend(self, weight: int, now_us: int) -> int:
-        """Count a request; returns 0 if it is allowed, else the whole seconds until the minute is over."""
-        minute = now_us // 60_000_000
-        if minute != self._minute:
-            self._minute, self.used = minute, 0
+        """Count a request; returns 0 if it is allowed, else the whole seconds until the window is over."""
+        second = now_us // 1_000_000
+        window = second // self.seconds
+        if window != self._window:
+            self._window, self.used = window, 0
         self.used += weight
         if self.used <= self.limit:
             return 0
-        return 60 - now_us // 1_000_000 % 60
+        return self.seconds - second % self.seconds
 
 
 class CommandLimit:
