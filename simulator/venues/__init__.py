@@ -13,6 +13,10 @@ from simulator.instruments import Instrument
 from simulator.venues.base import Venue
 from simulator.venues.binance import catalogue as binance_catalogue
 from simulator.venues.binance.venue import Binance
+from simulator.venues.bybit import catalogue as bybit_catalogue
+from simulator.venues.bybit.venue import Bybit
+from simulator.venues.coinbase import catalogue as coinbase_catalogue
+from simulator.venues.coinbase.venue import Coinbase
 from simulator.venues.kraken import catalogue as kraken_catalogue
 from simulator.venues.kraken.venue import Kraken
 
@@ -27,6 +31,8 @@ class Entry(NamedTuple):
 
 VENUES: dict[str, Entry] = {
     "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS),
+    "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
+    "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),
     "kraken": Entry(Kraken, kraken_catalogue.CATALOGUE, kraken_catalogue.DEFAULT_SYMBOLS),
 }
 

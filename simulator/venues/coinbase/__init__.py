@@ -1,0 +1,1 @@
+"""Coinbase, pretended: the Advanced Trade socket and its public REST answers."""
