@@ -29,6 +29,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--home", type=Path, help="directory of the lake (default: TICKHOUSE_HOME)")
     parser.add_argument("--config", type=Path, help="which markets to collect (default: TICKHOUSE_CONFIG, tickhouse.toml)")
     parser.add_argument("--collector", help="name of this collector, one process a name (default: TICKHOUSE_COLLECTOR, main)")
+    parser.add_argument(
+        "--record", action="store_true", default=None, help="keep every raw frame under the home (default: TICKHOUSE_RECORD, no)"
+    )
     return parser.parse_args(argv)
 
 
@@ -60,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     given = {name: value for name, value in vars(arguments(argv)).items() if value is not None}
     try:
         lake = lake_settings(**({"home": given["home"]} if "home" in given else {}))
-        settings = collector_settings(**{name: given[name] for name in ("config", "collector") if name in given})
+        settings = collector_settings(**{name: given[name] for name in ("config", "collector", "record") if name in given})
         logs.configure(settings.log_level, settings.log_format)
         markets = config.load(settings.config, VENUES)
         _tune_garbage_collection()

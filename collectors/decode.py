@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from collectors.errors import FrameError, RecordingError
-from collectors.recording import Line, open_recording, parse
+from collectors.recording import BESIDES, Line, open_recording, parse
 from collectors.registry import venue as venue_called
 from collectors.rows import EventBuffer
 from collectors.venue import Checksums, Outcome, RecordedSession
@@ -96,6 +96,8 @@ class Decoding:
         if received is not None and (self._ticked is None or received - self._ticked >= TICK_EVERY):
             self._ticked = received
             self.session.tick(received)
+        if line.kind in BESIDES:
+            return
         if line.kind == "connect":
             self.session.connected(line.conn, received)
             return

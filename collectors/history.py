@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from collectors.errors import FrameError
 from collectors.ledger import MINUTE_US, Counted, FrameCount, Ledger
-from collectors.recording import Line, parse
+from collectors.recording import BESIDES, Line, parse
 from collectors.registry import VENUES, exchange_of
 from collectors.rows import EventBuffer
 from collectors.venue import Outcome, RecordedSession
@@ -100,6 +100,8 @@ class History:
             received = counts.last_time or 0
         if received >= self._second:
             self._tick(received)
+        if line.kind in BESIDES:
+            return
         conn = line.conn
         exchange = self._by_conn[conn] if conn in self._by_conn else self._route(conn)
         if exchange is None:

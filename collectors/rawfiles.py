@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import zstandard
 
+from collectors.checkpoint import code_mark
 from collectors.errors import RecordingError
 from collectors.logs import logger
 from collectors.raw import Noted, Opening, RawTape
@@ -84,6 +85,8 @@ class RawRecorder:
         """Finish what a killed process of this name left behind, and start writing."""
         for path in sorted((self._home.root / "raw").glob(f"*/*/*/open-{self._collector}-*.jsonl.zst")):
             finish(path, say=self._log.warning)
+        # Read here, in the caller's thread: the first checkpoint is taken by the event loop.
+        code_mark()
         self._thread.start()
 
     def tape(self, exchange: str, *, wanted: Wanted, events: EventBuffer) -> RawTape:

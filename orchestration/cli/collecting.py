@@ -20,12 +20,14 @@ def collect(
     home: HomeOption = None,
     config: Annotated[Path | None, typer.Option("--config", help="Which markets; default is TICKHOUSE_CONFIG or tickhouse.toml.")] = None,
     collector: Annotated[str | None, typer.Option("--collector", help="Name of this collector; one process a name and home.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep every raw frame beside the rows, under HOME/raw.")] = False,
 ) -> None:
     """Collect what tickhouse.toml names until stopped; SIGTERM and Ctrl-C drain and seal first."""
     from collectors.__main__ import main
 
     given = {"--home": home, "--config": config, "--collector": collector}
-    raise typer.Exit(main([word for name, value in given.items() if value is not None for word in (name, str(value))]))
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    raise typer.Exit(main([*words, "--record"] if record else words))
 
 
 def simulate(
