@@ -20,6 +20,21 @@ RETRY_LONGEST: Final = 3_600_000_000
 GapKind = Literal["disconnect", "sequence", "checksum", "stall", "overflow"]
 
 
+@dataclass(slots=True)
+class Fetching:
+    """How the fetching of what a gap misses stands; outlives sockets as the gap does. Times are microseconds since 1970."""
+
+    by: object | None = None
+    """Who is at it now."""
+    failures: int = 0
+    fruitless: int = 0
+    retry_at: int = 0
+    given_up: bool = False
+    """True once it is known that it cannot be healed."""
+    quiet: bool = False
+    """True where the stream stood again without a trade: what the venue has last is the end of the gap."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Gap:
     """One gap as it stands in `gaps`; times are microseconds since 1970, sequences exclusive on both ends."""
@@ -33,6 +48,9 @@ class Gap:
     from_sequence: int | None = None
     to_sequence: int | None = None
     to_time: int | None = None
+    last_event: int | None = None
+    """Event time of the last trade before a gap of trades, where it is known."""
+    fetching: Fetching = field(default_factory=Fetching, compare=False)
 
     def row(self, healed_at: int | None, healed_by: str | None) -> tuple[object, ...]:
         """The row of `gaps`, exchange left out."""
@@ -72,6 +90,10 @@ class Continuity:
         """Newest event time by symbol, for states that are published again and again."""
         self.books: dict[str, object] = {}
         """By symbol, the feed whose frames land; the feeds of other sockets only stand by."""
+        self.redundant = False
+        """True where two connections carry every stream: their rows merge, and the book of one stands by."""
+        self.standing: dict[str, list[object]] = {}
+        """By symbol, the feeds of all sockets that hold a book of it, where there are two connections."""
         self.carriers: dict[tuple[str, str], set[object]] = {}
         """By symbol and dataset, the sessions that have delivered it and still stand."""
         self.gaps: dict[tuple[str, str], list[Gap]] = {}
@@ -115,6 +137,7 @@ class Continuity:
             from_sequence=from_sequence,
             to_sequence=to_sequence,
             to_time=to_time,
+            last_event=self.tapes[symbol].last_time if channel == "trades" and symbol in self.tapes else None,
         )
         self.gaps.setdefault(place, []).append(gap)
         writer.gap(gap.row(None, None))
@@ -149,6 +172,17 @@ class Continuity:
     def open_gaps(self, symbol: str, channel: str) -> list[Gap]:
         """Gaps of a symbol and dataset that are still open, oldest first."""
         return list(self.gaps.get((symbol, channel), ()))
+
+    def stand(self, symbol: str, feed: object) -> None:
+        """Note a feed that holds a book of a symbol."""
+        feeds = self.standing.setdefault(symbol, [])
+        if feed not in feeds:
+            feeds.append(feed)
+
+    def leave(self, symbol: str, feed: object) -> None:
+        """Forget a feed whose socket is gone."""
+        if feed in self.standing.get(symbol, ()):
+            self.standing[symbol].remove(feed)
 
     def carry(self, session: object, symbol: str, channel: str) -> None:
         """Note that a session delivers rows of a symbol and dataset."""

@@ -49,7 +49,10 @@ class BaseSession:
                 feed.open_hour(hour)
 
     def confirm_trades(self, now: int) -> None:
-        """Count acknowledged trade streams that have stayed silent as standing."""
+        """Count acknowledged trade streams that have stayed silent as standing, and settle holes that another socket was to fill."""
+        for feed in self.trade_feeds.values():
+            if feed.suspected:
+                feed.settle(now)
         for symbol, since in list(self.acked.items()):
             if since is None or now - since > CONFIRM_AFTER:
                 del self.acked[symbol]
@@ -111,6 +114,7 @@ class BaseSession:
             if continuity.books.get(feed.symbol) is feed:
                 del continuity.books[feed.symbol]
             feed.live = False
+            continuity.leave(feed.symbol, feed)
         for symbol, channel in continuity.drop(self):
             if channel == "book_deltas" or continuity.stalled(symbol, channel):
                 continue
@@ -129,6 +133,17 @@ class BaseSession:
                 from_time=from_time,
                 from_sequence=tape.seen.last if tape else None,
             )
+        for trades in self.trade_feeds.values():
+            if trades.suspected:
+                self._bequeath(trades)
         self.book_feeds.clear()
         self.trade_feeds.clear()
         self.acked.clear()
+
+    def _bequeath(self, trades: TradeFeed) -> None:
+        """Leave holes that are not settled to a socket that goes on."""
+        for other in self.writer.continuity.carriers.get((trades.symbol, "trades"), ()):
+            if isinstance(other, BaseSession) and (heir := other.trade_feeds.get(trades.symbol)) is not None:
+                heir.suspected += trades.suspected
+                return
+        trades.settle(trades.suspected[-1].noticed)
