@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -46,11 +46,13 @@ def until(true: Callable[[], Any], *, seconds: float = 20.0, what: str = "the co
 class Simulator:
     """`python -m simulator serve` on a free port."""
 
-    def __init__(self, directory: Path, *, rate: float = 1000.0, exchanges: str = "binance,kraken", port: int = 0) -> None:
+    def __init__(
+        self, directory: Path, *, rate: float = 1000.0, exchanges: str = "binance,kraken", port: int = 0, arguments: Sequence[str] = ()
+    ) -> None:
         self.ledger = directory / "ledger"
-        arguments = ["serve", "--port", str(port), "--rate", str(rate), "--ledger", str(self.ledger), "--exchanges", exchanges]
-        arguments += ["--liquidations-per-minute", "120"]
-        self.process = subprocess.Popen([sys.executable, "-m", "simulator", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        command = ["serve", "--port", str(port), "--rate", str(rate), "--ledger", str(self.ledger), "--exchanges", exchanges]
+        command += ["--liquidations-per-minute", "120", *arguments]
+        self.process = subprocess.Popen([sys.executable, "-m", "simulator", *command], stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
         ready = json.loads(self.process.stdout.readline())
         self.port: int = ready["port"]

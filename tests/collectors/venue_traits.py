@@ -67,6 +67,9 @@ DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
 }
 
 
+READY: tuple[str, ...] = ()
+"""Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
+
 TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
         Market("spot", "/USDT", notice=True),

@@ -204,7 +204,9 @@ def test_exchange_info(recordings: Path, market: str, file: str) -> None:
     real = {row["symbol"]: row for row in theirs["symbols"]}
 
     assert list(mine) == [key for key in theirs if key in mine]
-    for row in mine["symbols"]:
+    then = [row for row in mine["symbols"] if row["symbol"] in real]
+    assert len(then) > 15  # some coins are younger than the recording
+    for row in then:
         reference = real[row["symbol"]]
         assert row.keys() - reference.keys() <= ADDED_SINCE
         for key in row.keys() & reference.keys() - {"filters", "underlyingSubType", "permissions"}:
