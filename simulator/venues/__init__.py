@@ -17,8 +17,12 @@ from simulator.venues.bybit import catalogue as bybit_catalogue
 from simulator.venues.bybit.venue import Bybit
 from simulator.venues.coinbase import catalogue as coinbase_catalogue
 from simulator.venues.coinbase.venue import Coinbase
+from simulator.venues.gateio import catalogue as gateio_catalogue
+from simulator.venues.gateio.venue import Gateio
 from simulator.venues.kraken import catalogue as kraken_catalogue
 from simulator.venues.kraken.venue import Kraken
+from simulator.venues.okx import catalogue as okx_catalogue
+from simulator.venues.okx.venue import Okx
 
 
 class Entry(NamedTuple):
@@ -33,7 +37,9 @@ VENUES: dict[str, Entry] = {
     "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS),
     "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
     "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),
+    "gateio": Entry(Gateio, gateio_catalogue.CATALOGUE, gateio_catalogue.DEFAULT_SYMBOLS),
     "kraken": Entry(Kraken, kraken_catalogue.CATALOGUE, kraken_catalogue.DEFAULT_SYMBOLS),
+    "okx": Entry(Okx, okx_catalogue.CATALOGUE, okx_catalogue.DEFAULT_SYMBOLS),
 }
 
 
