@@ -107,8 +107,9 @@ def instrument_channel(instruments: Iterable[Instrument]) -> str:
 def _trade(spelling: Spelling, fill: Trade) -> str:
     price = fill.price / 10**spelling.instrument.tick_decimals
     seconds = f"{fill.time_us // 1_000_000}.{fill.time_us % 1_000_000:06d}"
+    decimals = max(5, spelling.instrument.tick_decimals)
     side, kind = "b" if fill.buy else "s", "l" if fill.trade_id % 3 else "m"
-    return f'["{price:.{max(5, spelling.instrument.tick_decimals)}f}","{spelling.amount(fill.amount)}",{seconds},"{side}","{kind}","",{fill.trade_id}]'
+    return f'["{price:.{decimals}f}","{spelling.amount(fill.amount)}",{seconds},"{side}","{kind}","",{fill.trade_id}]'
 
 
 def trades(spelling: Spelling, market: Market, params: Mapping[str, str]) -> str:
