@@ -41,6 +41,11 @@ class SeenIds:
         place = bisect_right(self._starts, number) - 1
         return place >= 0 and number <= self._ends[place]
 
+    def after(self, number: int) -> int:
+        """The least id above `number` that has not been seen."""
+        place = bisect_right(self._starts, number + 1) - 1
+        return self._ends[place] + 1 if place >= 0 and number < self._ends[place] else number + 1
+
     def missing(self, after: int, before: int) -> int:
         """How many ids strictly between two ids have not been seen."""
         seen = 0

@@ -24,6 +24,7 @@ from lake.visible import visible_files, wal_rows
 HOUR_US: Final = 3_600_000_000
 FAR_BACK_HOURS: Final = 24 * 31
 """How far back the end of the last life is looked for."""
+_TRADE_FIELDS: Final = ("exchange", "symbol", "timestamp", "trade_id")
 _GAP_FIELDS: Final = ("symbol", "channel", "kind", "ordinal", "from_time", "from_sequence", "to_sequence", "to_time")
 
 
@@ -34,7 +35,10 @@ class Past:
         self._home = home
         self._now = now
         self._since = now - int(hours * HOUR_US)
-        self._trades = self._recent("trades", ("exchange", "symbol", "timestamp", "trade_id"), since=self._since)
+        self._trades = self._recent("trades", _TRADE_FIELDS, since=self._since)
+        if self._trades.num_rows == 0:
+            # After a longer stop the ids of its last trades still tell what was missed.
+            self._trades = self._recent("trades", _TRADE_FIELDS, since=now - FAR_BACK_HOURS * HOUR_US, newest_only=True)
         self._gaps = self._open_gaps()
         self._ends: dict[str, dict[tuple[str, str], int]] = {}
 
@@ -58,7 +62,10 @@ class Past:
                         continue
                     # All streams of an exchange ended when the process did: a symbol that was quiet then missed nothing before.
                     end = max(time for (other, _), time in ends.items() if other == exchange)
-                    continuity.open_gap(writer, symbol, channel=dataset, kind="disconnect", now=self._now, from_time=end)
+                    last = continuity.tape(symbol).seen.last if dataset == "trades" else None
+                    continuity.open_gap(
+                        writer, symbol, channel=dataset, kind="disconnect", now=self._now, from_time=end, from_sequence=last
+                    )
 
     def _seed(self, continuity: Continuity, symbol: str) -> None:
         tape = continuity.tape(symbol)

@@ -13,7 +13,9 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.symbols import SymbolMap
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, SendText, Stream
@@ -25,8 +27,6 @@ from collectors.venues.binance.session import MarketSession
 BATCH: Final = 100
 OPEN_INTEREST_EVERY: Final = 60_000_000
 TRADES_LIMIT: Final = 1000
-MAX_FETCHED_TRADES: Final = 50_000
-"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
 _DEPTH_LIMITS: Final = {"spot": (100, 500, 1000, 5000), "usdm": (5, 10, 20, 50, 100, 500, 1000)}
 _DEPTH_WEIGHTS: Final = {
     "spot": {100: 5, 500: 25, 1000: 50, 5000: 250},
@@ -54,6 +54,7 @@ class LiveSession(MarketSession):
         self._awaited: dict[int, list[Stream]] = {}
         self._commands = 0
         self._interest_at: int | None = None
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -96,7 +97,7 @@ class LiveSession(MarketSession):
         return ask
 
     def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self._fetch_missed
+        return self.healer.look
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -111,7 +112,7 @@ class LiveSession(MarketSession):
                 case "trades":
                     kind = "aggTrade" if self.market == "usdm" else "trade"
                     outcome = self.take_trades_answer(request.symbol, kind, body=body, received=received)
-                    self._fetch_rest(request.symbol)
+                    self.healer.answered(request, received)
                     return outcome
                 case _:
                     return Outcome.IGNORED
@@ -121,10 +122,12 @@ class LiveSession(MarketSession):
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """A snapshot is asked for again later; missed trades are given up and stay a gap; open interest comes round again."""
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Snapshots and missed trades are asked for again later; open interest comes round again."""
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
         if request.purpose == "depth":
             self.diff_book(request.symbol).failed(now)
+        elif request.purpose == "trades":
+            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
@@ -132,6 +135,7 @@ class LiveSession(MarketSession):
         for book in self.diff_books.values():
             book.tick(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
         if self.market == "usdm" and (self._interest_at is None or now >= self._interest_at):
             self._interest_at = now + OPEN_INTEREST_EVERY
             for stream in self.plan.streams:
@@ -141,6 +145,7 @@ class LiveSession(MarketSession):
 
     def closed(self, now: int | None) -> None:
         super().closed(now)
+        self.healer.closed()
         self.diff_books.clear()
 
     def _ask_apart(self, streams: list[Stream], reason: str) -> None:
@@ -168,31 +173,22 @@ class LiveSession(MarketSession):
         if self.trade_feed(symbol, kind) is not None:
             self.acked[symbol] = self.last_received
 
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        """Ask for the first page of what a hole holds; `_fetch_rest` asks for the others."""
-        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
-            return
-        self._page(feed.symbol, gap.from_sequence + 1)
-
-    def _fetch_rest(self, symbol: str) -> None:
-        """Ask for the next page of the oldest hole that is being fetched."""
-        tape = self.writer.continuity.tape(symbol)
-        for gap in self.writer.continuity.open_gaps(symbol, "trades"):
-            first, last = gap.from_sequence, gap.to_sequence
-            if first is None or last is None or last - first > MAX_FETCHED_TRADES or first + 1 not in tape.seen:
-                continue
-            following = next((number for number in range(first + 1, last) if number not in tape.seen), None)
-            if following is not None:
-                self._page(symbol, following)
-                return
-
-    def _page(self, symbol: str, first: int) -> None:
-        native = self._natives[symbol]
-        if self.market == "usdm":
-            self._get(f"/aggTrades?symbol={native}&fromId={first}&limit={TRADES_LIMIT}", purpose="trades", symbol=symbol, weight=20)
-        else:
-            self._get(f"/historicalTrades?symbol={native}&fromId={first}&limit={TRADES_LIMIT}", purpose="trades", symbol=symbol, weight=25)
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Trades by id, upwards."""
+        first = missing.first
+        if first is None:
+            return None
+        if last is not None and last.highest is not None:
+            first = max(first, last.highest + 1)
+        if missing.before is not None and first >= missing.before:
+            return None
+        call, weight = ("aggTrades", 20) if self.market == "usdm" else ("historicalTrades", 25)
+        query = f"symbol={self._natives[missing.symbol]}&fromId={first}&limit={TRADES_LIMIT}"
+        return self._request(f"/{call}?{query}", purpose="trades", symbol=missing.symbol, weight=weight)
 
     def _get(self, path: str, *, purpose: str, symbol: str, weight: int) -> None:
+        self.actions.append(self._request(path, purpose=purpose, symbol=symbol, weight=weight))
+
+    def _request(self, path: str, *, purpose: str, symbol: str, weight: int) -> HttpGet:
         url = rest_url(self._endpoints, self.market, path)
-        self.actions.append(HttpGet(url=url, purpose=purpose, symbol=symbol, weight=weight))
+        return HttpGet(url=url, purpose=purpose, symbol=symbol, weight=weight)

@@ -13,7 +13,9 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText, Stream
 from collectors.venues.kraken import messages as wire
@@ -30,8 +32,8 @@ HELD: Final = "Already subscribed"
 """A refusal that says the stream stands."""
 _NUMBERS: Final = {"trades": 1, "book": 2}
 """`req_id` of the commands of each channel: the answer repeats it, and a refusal names its channel in no other way."""
-MAX_FETCHED_TRADES: Final = 50_000
-"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
+DISORDER: Final = 1_000_000
+"""Trades are not quite in the order of their times, microseconds."""
 
 
 class LiveSession(SpotSession):
@@ -47,6 +49,7 @@ class LiveSession(SpotSession):
         self.plan = plan
         self._depth = next((allowed for allowed in DEPTHS if allowed >= depth), DEPTHS[-1])
         self._rest = endpoints["spot_rest"]
+        self.healer = Healer(self, self._trade_page, symbols=[each.symbol for each in plan.instruments])
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -69,7 +72,7 @@ class LiveSession(SpotSession):
         return renew
 
     def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self._fetch_missed
+        return self.healer.look
 
     def confirmed(self, channel: str, symbol: str) -> None:
         self.stream_accepted(symbol, "trades" if channel == "trade" else channel)
@@ -94,28 +97,27 @@ class LiveSession(SpotSession):
         if request.purpose != "trades":
             return Outcome.IGNORED
         try:
-            before = len(self.writer.continuity.open_gaps(request.symbol, "trades"))
-            last = self.writer.trades.landed
             outcome = self.take_trades_answer(request.symbol, body, received=received)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
-        if before and self.writer.trades.landed > last:
-            self._next_page(request.symbol)
+        self.healer.answered(request, received)
         return outcome
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.tick_books(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
 
     def closed(self, now: int | None) -> None:
         super().closed(now)
+        self.healer.closed()
         self.checked_books.clear()
 
     def _command(self, method: str, name: str, symbols: list[str]) -> str:
@@ -127,24 +129,13 @@ class LiveSession(SpotSession):
         number = next(_NUMBERS[channel] for channel, known in CHANNELS.items() if known == name)
         return wire.encode({"method": method, "params": params, "req_id": number})
 
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
-            return
-        # A time just before the last trade seen: its neighbours may share its microsecond.
-        self._page(feed.symbol, since=(gap.from_time - 1_000_000) * 1000)
-
-    def _next_page(self, symbol: str) -> None:
-        """Ask on from where the last page ended, while it has brought something and a hole is still open."""
-        continuity = self.writer.continuity
-        seen = continuity.tape(symbol).seen
-        for gap in continuity.open_gaps(symbol, "trades"):
-            first, last = gap.from_sequence, gap.to_sequence
-            if first is not None and last is not None and first + 1 in seen and seen.missing(first, last):
-                newest = self.trade_feed(symbol).newest_rest
-                if newest is not None:
-                    self._page(symbol, since=newest * 1000)
-                return
-
-    def _page(self, symbol: str, *, since: int) -> None:
-        url = f"{self._rest}/0/public/Trades?pair={rest_pair(symbol)}&since={since}&count={TRADES_LIMIT}"
-        self.actions.append(HttpGet(url=url, purpose="trades", symbol=symbol))
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Trades after a time, upwards; a page that is not full holds the newest there is."""
+        since = missing.since - DISORDER
+        if last is not None:
+            if last.rows < TRADES_LIMIT or last.newest is None or (missing.before is not None and (last.highest or 0) >= missing.before):
+                return None
+            # The newest once more: trades that share its microsecond may have been cut off.
+            since = last.newest - 1
+        url = f"{self._rest}/0/public/Trades?pair={rest_pair(missing.symbol)}&since={since * 1000}&count={TRADES_LIMIT}"
+        return HttpGet(url=url, purpose="trades", symbol=missing.symbol)
