@@ -19,6 +19,8 @@ from simulator.venues.coinbase import catalogue as coinbase_catalogue
 from simulator.venues.coinbase.venue import Coinbase
 from simulator.venues.gateio import catalogue as gateio_catalogue
 from simulator.venues.gateio.venue import Gateio
+from simulator.venues.htx import catalogue as htx_catalogue
+from simulator.venues.htx.venue import Htx
 from simulator.venues.kraken import catalogue as kraken_catalogue
 from simulator.venues.kraken.venue import Kraken
 from simulator.venues.okx import catalogue as okx_catalogue
@@ -38,6 +40,7 @@ VENUES: dict[str, Entry] = {
     "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
     "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),
     "gateio": Entry(Gateio, gateio_catalogue.CATALOGUE, gateio_catalogue.DEFAULT_SYMBOLS),
+    "htx": Entry(Htx, htx_catalogue.CATALOGUE, htx_catalogue.DEFAULT_SYMBOLS),
     "kraken": Entry(Kraken, kraken_catalogue.CATALOGUE, kraken_catalogue.DEFAULT_SYMBOLS),
     "okx": Entry(Okx, okx_catalogue.CATALOGUE, okx_catalogue.DEFAULT_SYMBOLS),
 }
