@@ -4,7 +4,7 @@ Put here: taking the image and restoring it. Keep out: when that happens (raw.py
 
 The image is a pickle of the sessions, what they share (continuity) and the numbers of their symbols. Handlers that sessions keep
 are closures, which pickle cannot write: they are written as the place of their code and the values they closed over. Reading refuses
-every class and function outside this package but a handful of plain containers, so a foreign file runs no code of its own. Books
+every class and function that is not ours but a handful of plain containers, so a foreign file brings no code with it. Books
 stand in the image once more as plain levels, for readers of other programs.
 """
 
@@ -33,16 +33,16 @@ from collectors.venue import Session
 Levels = list[tuple[float, float]]
 
 _PLAIN: Final = {
-    "builtins": {"set", "frozenset", "bytearray", "complex", "range", "slice", "getattr", "object"},
+    "builtins": {"set", "frozenset", "bytearray", "object"},
     "collections": {"deque", "OrderedDict", "defaultdict", "Counter"},
     "functools": {"partial"},
     "copyreg": {"_reconstructor"},
     "datetime": {"datetime", "date", "timedelta", "timezone"},
     "decimal": {"Decimal"},
-    "itertools": {"count"},
+    "msgspec._utils": {"rebuild"},
     "types": {"CellType"},
-    "_thread": set(),
 }
+"""What may stand in an image besides classes and functions of our own."""
 _PACKAGES: Final = ("collectors", "lake")
 
 
@@ -130,6 +130,18 @@ def bare_function(module: str, qualname: str, line: int, cells: int) -> Callable
     return types.FunctionType(code, vars(place), code.co_name, None, tuple(types.CellType() for _ in range(cells)))
 
 
+def bound_method(owner: object, name: str) -> Any:
+    """A method of an object of the state, or of one of its containers."""
+    if name.startswith("__") or isinstance(owner, (types.ModuleType, type, types.FunctionType)):
+        raise pickle.UnpicklingError(f"checkpoint names {name!r} of a {type(owner).__name__}, expected a method of an object")
+    return getattr(owner, name)
+
+
+def same(obj: object) -> object:
+    """What stands for another object in an image."""
+    return obj
+
+
 def fill_function(function: types.FunctionType, state: tuple[Any, Any, list[tuple[Any, ...]]]) -> None:
     """Give a function of `bare_function` its defaults and what it closed over."""
     function.__defaults__, function.__kwdefaults__, contents = state
@@ -148,6 +160,8 @@ class _Pickler(pickle.Pickler):
             return external, ("continuity",)
         if type(obj).__module__.partition(".")[0] == "structlog":
             return external, ("logger",)
+        if isinstance(obj, (types.MethodType, types.BuiltinMethodType)) and not isinstance(obj.__self__, (types.ModuleType, type)):
+            return bound_method, (obj.__self__, obj.__name__)
         if isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__:
             closure = obj.__closure__ or ()
             place = (obj.__module__, obj.__qualname__, obj.__code__.co_firstlineno, len(closure))
@@ -167,7 +181,11 @@ class _Unpickler(pickle.Unpickler):
             return self._external
         if name in _PLAIN.get(module, ()):
             return super().find_class(module, name)
-        return super().find_class(_own(module), name)
+        found = super().find_class(_own(module), name)
+        if not isinstance(found, (type, types.FunctionType)):
+            raise pickle.UnpicklingError(f"checkpoint names {module}.{name}, expected a class or a function")
+        _own(found.__module__)
+        return found
 
     def _external(self, kind: str, *names: str) -> object:
         match kind:

@@ -195,6 +195,10 @@ class TappedSession:
     def __hash__(self) -> int:
         return hash(self.inner)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a checkpoint the session stands for itself."""
+        return checkpoint.same, (self.inner,)
+
     def _note_sent(self, now: int | None) -> None:
         for action in self.actions:
             if isinstance(action, SendText):

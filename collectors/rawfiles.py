@@ -117,6 +117,7 @@ class RawRecorder:
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_SECONDS):
             self.write()
+            self._close_overdue()
 
     def _take(self, tape: RawTape) -> None:
         waiting = tape.waiting
@@ -131,11 +132,17 @@ class RawRecorder:
                 file = self._files[tape.exchange] = _RawFile(self._home, tape.exchange, self._collector, each)
             elif file is not None:
                 file.write(encode_raw(_line(each)))
-        if file is not None:
-            if time.time_ns() // 1000 > file.hour.end + OVERDUE_US and not waiting:
-                self._close(tape.exchange)
             else:
-                file.flush()
+                # Its file was refused, or closed because its hour is over by the clock of this thread: begin anew.
+                tape.refused = True
+        if file is not None:
+            file.flush()
+
+    def _close_overdue(self) -> None:
+        """An hour ends also where nothing comes any more that would begin the next file."""
+        for exchange, file in list(self._files.items()):
+            if time.time_ns() // 1000 > file.hour.end + OVERDUE_US and not self._tapes[exchange].waiting:
+                self._close(exchange)
 
     def _close(self, exchange: str) -> None:
         file = self._files.pop(exchange, None)
