@@ -471,7 +471,10 @@ def test_an_acknowledged_stream_without_trades_counts_as_standing_after_a_minute
     again.session.tick(again.now + 59_000_000)
     assert again.rows("gaps") == []
     again.session.tick(again.now + 61_000_000)
-    assert [(row["healed_by"], us(row["to_time"])) for row in again.rows("gaps")] == [("reconnect", again.now)]
+    assert [(row["healed_by"], us(row["to_time"])) for row in again.rows("gaps")] == [(None, again.now)]
+    (request,) = again.asked("trades")
+    again.session.feed_http(request, b"[]", again.now)
+    assert [(row["healed_by"], us(row["to_time"])) for row in again.rows("gaps")] == [("rest", again.now)]
 
 
 def test_a_hand_over_lands_each_trade_once_and_each_book_from_one_socket_only() -> None:
