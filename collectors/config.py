@@ -18,7 +18,7 @@ from collectors.registry import ALIASES
 from collectors.venue import Venue, Wanted
 
 _TOP: Final = ("exchanges",)
-_KEYS: Final = ("symbols", "channels", "depth", "endpoints")
+_KEYS: Final = ("symbols", "channels", "depth", "redundant", "endpoints")
 _DEPTH: Final = range(1, 10_001)
 _FAMILIES: Final = (("ws://", "wss://"), ("http://", "https://"))
 
@@ -77,8 +77,11 @@ def _exchange(value: object, venue: Venue, *, key: str) -> Wanted:
     depth = table.get("depth", 1000)
     if not isinstance(depth, int) or isinstance(depth, bool) or depth not in _DEPTH:
         raise ConfigError(f"{key}.depth is {depth!r}, allowed is a whole number of book levels from {_DEPTH.start} to {_DEPTH.stop - 1}")
+    redundant = table.get("redundant", False)
+    if not isinstance(redundant, bool):
+        raise ConfigError(f"{key}.redundant is {redundant!r}, allowed is true (two sockets for every stream) or false")
     endpoints = _endpoints(table.get("endpoints", {}), venue, key=f"{key}.endpoints")
-    return Wanted(symbols=symbols, channels=channels, depth=depth, endpoints=endpoints)
+    return Wanted(symbols=symbols, channels=channels, depth=depth, redundant=redundant, endpoints=endpoints)
 
 
 def _endpoints(value: object, venue: Venue, *, key: str) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""Sockets: one planned connection kept alive for ever. The only asyncio socket code of this package.
+"""Sockets: one planned connection kept alive for ever. With link.py the only asyncio socket code of this package.
 
-Put here: opening, feeding a session, carrying out its actions, hand-over to a successor, starting again after any failure.
+Put here: opening, hand-over to a successor, starting again after any failure.
 Keep out: what frames mean (venues), how long to wait (backoff.py, breaker.py), what an error means (classify.py).
 
 Connection   a planned socket over all its lives: back-off, breaker, connect budget, hand-over before the venue's cut
-└── Link     one socket and its session, from open to end
+└── Link     one socket and its session, from open to end (link.py)
 """
 
 from __future__ import annotations
@@ -13,45 +13,38 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from collectors.backoff import Backoff
 from collectors.breaker import CircuitBreaker
 from collectors.budget import Window
 from collectors.classify import Verdict, classify, is_expected, is_refusal
-from collectors.errors import ConnectionLost, Refused
+from collectors.errors import ConnectionLost
 from collectors.http import RestClient
 from collectors.ledger import FrameCount
+from collectors.link import CLOSE_SECONDS, Link, now_us
 from collectors.logs import logger
 from collectors.raw import RawTape
+from collectors.redundant import Pair
 from collectors.rows import EventBuffer, RowWriter
 from collectors.settings import CollectorSettings
-from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Session, Venue, Wanted
+from collectors.venue import ConnectionPlan, Outcome, Stream, Venue, Wanted
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-TICK_SECONDS: Final = 0.15
-CLOSE_SECONDS: Final = 1.0
-"""How long a socket is given to close politely."""
 HANDOVER_POLL_SECONDS: Final = 0.05
 OVERLAP_SECONDS: Final = 3.0
 """How long both sockets go on once the new one holds every book: its last subscriptions may still be under way, and the old one may
 be the slower and hold older trades."""
-YIELD_FRAMES: Final = 256
-"""After so many frames taken without waiting, the flush and the other sockets get their turn."""
 QUEUED_FRAMES: Final = 1024
 """Frames the library holds before it stops reading from the network: a burst is taken in whole, memory stays bounded."""
 AGE_SHARE: Final = (0.93, 0.97)
 """A successor is opened at a random point of this share of the venue's planned life, so that sockets opened together part."""
-
-
-def now_us() -> int:
-    """Wall clock, microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 @dataclass(slots=True)
@@ -74,152 +67,12 @@ class ExchangeContext:
         self.connects = Window(limits.connects, limits.connects_per_seconds)
 
 
-class Link:
-    """One socket and its session. `run` ends by raising: what ended it, or CancelledError."""
-
-    def __init__(self, owner: Connection, socket: ClientConnection, session: Session) -> None:
-        self.session = session
-        self.opened_at = time.monotonic()
-        self.delivering = asyncio.Event()
-        """Set by the first frame that became rows."""
-        self.expiring = asyncio.Event()
-        """Set when the session announced a planned cut."""
-        self._owner = owner
-        self._socket = socket
-        self._outgoing: asyncio.Queue[str] = asyncio.Queue()
-        self._requests: set[asyncio.Task[None]] = set()
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def age(self) -> float:
-        """Seconds since the socket opened."""
-        return time.monotonic() - self.opened_at
-
-    async def run(self) -> None:
-        """Drive the session until the socket ends."""
-        tasks = [asyncio.ensure_future(each) for each in (self._receive(), self._tick(), self._send())]
-        try:
-            self.session.opened(now_us())
-            self.carry_out()
-            await asyncio.wait([*tasks, self._ended], return_when=asyncio.FIRST_COMPLETED)
-            for done in (self._ended, *tasks):
-                if done.done():
-                    done.result()
-        finally:
-            for task in (*tasks, *self._requests):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._requests, return_exceptions=True)
-            if not self._ended.done():
-                self._ended.cancel()
-            self.session.closed(now_us())
-            await self._close()
-
-    def end(self, error: Exception) -> None:
-        """Make `run` end with `error`."""
-        if not self._ended.done():
-            self._ended.set_exception(error)
-
-    def carry_out(self) -> None:
-        """Carry out and clear what the session asked for."""
-        actions = self.session.actions[:]
-        self.session.actions.clear()
-        for action in actions:
-            match action:
-                case SendText():
-                    self._outgoing.put_nowait(action.text)
-                case HttpGet():
-                    task = asyncio.create_task(self._request(action))
-                    self._requests.add(task)
-                    task.add_done_callback(self._request_done)
-                case Reconnect(graceful=True):
-                    self.expiring.set()
-                case Reconnect():
-                    self.end(ConnectionLost(f"{self._owner.plan.name} asked for a new socket: {action.reason}"))
-
-    async def _receive(self) -> None:
-        recv = self._socket.recv
-        session = self.session
-        owner = self._owner
-        count = owner.frames
-        decoded, control = Outcome.DECODED, Outcome.CONTROL
-        turn = 0
-        while not self._ended.done():
-            turn += 1
-            if turn == YIELD_FRAMES:
-                # recv() does not give way while frames are queued.
-                turn = 0
-                await asyncio.sleep(0)
-            frame = await recv(decode=False)
-            received = now_us()
-            owner.last_frame = received
-            try:
-                outcome = session.feed(frame, received)
-            except Exception as error:  # classify decides, and the frame is accounted for whatever it was
-                owner.dead_letter(frame, error, received)
-                if classify(error) is not Verdict.RESYNC:
-                    raise
-            else:
-                if outcome is decoded:
-                    count.decoded += 1
-                    if not self.delivering.is_set():
-                        self.delivering.set()
-                elif outcome is control:
-                    count.control += 1
-                else:
-                    count.ignored += 1
-            if session.actions:
-                self.carry_out()
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self.session.tick(now_us())
-            self.carry_out()
-
-    async def _send(self) -> None:
-        while True:
-            text = await self._outgoing.get()
-            await self._socket.send(text)
-            await asyncio.sleep(self.session.spacing_seconds)
-
-    async def _request(self, request: HttpGet) -> None:
-        owner = self._owner
-        try:
-            body = await owner.exchange.rest.get(request)
-        except (ConnectionLost, Refused) as error:
-            owner.log.debug("request failed", purpose=request.purpose, symbol=request.symbol, reason=str(error))
-            self.session.http_failed(request, str(error), now_us())
-        else:
-            received = now_us()
-            try:
-                outcome = self.session.feed_http(request, body, received)
-            except Exception as error:  # as in _receive
-                owner.dead_letter(body, error, received)
-                if classify(error) is not Verdict.RESYNC:
-                    raise
-                self.session.http_failed(request, str(error), received)
-            else:
-                owner.count(outcome)
-        self.carry_out()
-
-    def _request_done(self, task: asyncio.Task[None]) -> None:
-        self._requests.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.end(error if isinstance(error, Exception) else ConnectionLost(str(error)))
-
-    async def _close(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._socket.close()
-        except TimeoutError:
-            self._socket.transport.abort()
-
-
 class Connection:
-    """A planned socket, kept alive until `run` is cancelled."""
+    """A planned socket, kept alive until `run` is cancelled; one of a `pair` where there are two of every plan."""
 
-    def __init__(self, plan: ConnectionPlan, exchange: ExchangeContext) -> None:
+    def __init__(self, plan: ConnectionPlan, exchange: ExchangeContext, *, pair: Pair | None = None) -> None:
         self.plan = plan
+        self.pair = pair
         self.exchange = exchange
         self.frames = FrameCount()
         self.state = "connecting"
@@ -257,6 +110,26 @@ class Connection:
         if self._link is not None:
             self._link.end(ConnectionLost(f"{self.plan.name} is opened anew: {reason}"))
 
+    def replace(self, reason: str) -> None:
+        """Hand over to another socket, which subscribes anew; the streams that deliver go on meanwhile."""
+        if self._link is not None:
+            self.log.info("socket is to be replaced", reason=reason)
+            self._link.expiring.set()
+
+    def stalled(self, stream: Stream, *, since: int) -> None:
+        """Tell the session that nothing has come of a stream since `since`, microseconds."""
+        if self._link is not None:
+            self._link.session.stalled(stream, since=since, now=now_us())
+            self._link.carry_out()
+
+    def resubscribe(self, streams: Sequence[Stream]) -> Sequence[Stream]:
+        """Subscribe to single streams anew on the socket that stands; returns those for which that is possible."""
+        if self._link is None:
+            return ()
+        renewed = self._link.session.resubscribe(streams)
+        self._link.carry_out()
+        return renewed
+
     async def run(self) -> None:
         """Keep a socket of the plan open and its session fed. Ends only when cancelled, or on an error that retrying cannot help."""
         while True:
@@ -280,6 +153,8 @@ class Connection:
         while (seconds := breaker.wait(time.monotonic())) > 0:
             self.state = "paused"
             await asyncio.sleep(min(seconds, 1.0))
+        if self.pair is not None:
+            await self.pair.turn()
         await self.exchange.connects.take(1)
         if self._link is None:
             self.state = "connecting"
@@ -319,12 +194,12 @@ class Connection:
                 expiring = asyncio.create_task(self._expiry(link))
                 try:
                     await asyncio.wait([running, expiring], return_when=asyncio.FIRST_COMPLETED)
+                    if running.done():
+                        running.result()
+                        return
+                    link, running = await self._hand_over(link, running)
                 finally:
-                    expiring.cancel()
-                if running.done():
-                    running.result()
-                    return
-                link, running = await self._hand_over(link, running)
+                    await self._end_turn(expiring)
         finally:
             self.backoff.lived(link.age)
             await _finish(running)
@@ -337,12 +212,21 @@ class Connection:
         return asyncio.create_task(link.run())
 
     async def _expiry(self, link: Link) -> None:
-        """Returns when the successor of `link` is to be opened."""
+        """Returns when the successor of `link` is to be opened, and the other of the pair is not about it too."""
         planned = self.plan.max_age_seconds
         wait = None if planned is None else max(0.0, planned * random.uniform(*AGE_SHARE) - link.age)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await link.expiring.wait()
+        if self.pair is not None:
+            await self.pair.replacing.acquire()
+
+    async def _end_turn(self, expiring: asyncio.Task[None]) -> None:
+        """Let the other of the pair replace its socket, if this one had its turn."""
+        expiring.cancel()
+        await asyncio.wait([expiring])
+        if not expiring.cancelled() and self.pair is not None:
+            self.pair.replacing.release()
 
     async def _hand_over(self, old: Link, running: asyncio.Task[None]) -> tuple[Link, asyncio.Task[None]]:
         """Open a successor beside `old`; whichever carries on comes back. Raises what ended `old` when no successor took over."""

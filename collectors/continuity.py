@@ -73,10 +73,13 @@ class Refusal:
     """A stream the venue refused; times are microseconds since 1970."""
 
     reason: str
-    tries: int
     retry_at: int
-    noticed: bool = False
-    """True once the driver knows of it."""
+    tries: int = 0
+
+    def tried(self, now: int) -> None:
+        """It is asked for again: the next try comes after twice the wait."""
+        self.tries += 1
+        self.retry_at = now + min(RETRY_LONGEST, RETRY_FIRST << min(self.tries, 16))
 
 
 class Continuity:
@@ -160,10 +163,9 @@ class Continuity:
             self.open_gap(writer, symbol, channel=channel, kind="stall", now=now, from_time=from_time, from_sequence=from_sequence)
 
     def refused(self, symbol: str, channel: str, *, reason: str, now: int) -> None:
-        """Note that the venue refused a stream; each refusal doubles the wait for the next try."""
-        tries = self.refusals[symbol, channel].tries if (symbol, channel) in self.refusals else 0
-        wait = min(RETRY_LONGEST, RETRY_FIRST << min(tries, 16))
-        self.refusals[symbol, channel] = Refusal(reason, tries + 1, now + wait)
+        """Note that the venue refused a stream; when it is asked for again is settled by the tries, however often it is refused."""
+        known = self.refusals.setdefault((symbol, channel), Refusal(reason, now + RETRY_FIRST))
+        known.reason = reason
 
     def accepted(self, symbol: str, channel: str) -> None:
         """A stream stands: it is refused no longer."""

@@ -18,16 +18,19 @@ from collectors import instruments, status
 from collectors.backoff import Backoff
 from collectors.classify import Verdict, classify, is_expected
 from collectors.config import MarketsConfig
-from collectors.connection import Connection, ExchangeContext, now_us
+from collectors.connection import Connection, ExchangeContext
 from collectors.http import RestClient
 from collectors.ledger import Counted, Ledger
+from collectors.link import now_us
 from collectors.logs import logger
 from collectors.rawfiles import RawRecorder
+from collectors.redundant import Pair, twin_of
 from collectors.resume import Past
 from collectors.rows import EventBuffer
 from collectors.settings import CollectorSettings
-from collectors.venue import CHANNEL_OF, DATASET_OF, ConnectionPlan, Venue
-from collectors.watch import StreamKey, Watch
+from collectors.venue import ConnectionPlan, Venue
+from collectors.watch import Watch
+from collectors.watchdog import Watchdog
 from lake.errors import SealError
 from lake.landing import Lag, Landing
 from lake.settings import LakeSettings
@@ -46,7 +49,8 @@ class Collector:
         self.settings = settings
         self.config = config
         self.events = EventBuffer()
-        self.watch = Watch()
+        self.watch = Watch(settings.silence)
+        self.watchdog = Watchdog(self.watch, self.events)
         self.connections: dict[str, Connection] = {}
         self.log: FilteringBoundLogger = logger(collector=settings.collector)
         self._venues = {exchange: venues[exchange] for exchange in config.exchanges}
@@ -106,10 +110,12 @@ class Collector:
                 await asyncio.sleep(backoff.next_delay())
             raw = None if self._recorder is None else self._recorder.tape(venue.exchange, wanted=wanted, events=self.events)
             context = ExchangeContext(venue, wanted, self.events, rest, self.settings, raw)
-            connections = [Connection(plan, context) for plan in plans]
+            lines = [self._line(plan, context) for plan in plans]
             self._expect(venue.exchange, plans)
             past.restore(self.events.continuity(venue.exchange), plans, self.events)
-            self._mark_stalled(venue.exchange)
+            self.watchdog.mark(venue.exchange)
+            self.watchdog.lines |= {line[0].plan.name: line for line in lines}
+            connections = [connection for line in lines for connection in line]
             self.connections |= {connection.plan.name: connection for connection in connections}
             await run_until_first(*(connection.run() for connection in connections))
 
@@ -122,18 +128,19 @@ class Collector:
             log.warning("instruments from the cache", age_hours=round(age, 2), reason=listed.failure)
         return venue.plan(wanted, listed.instruments)
 
+    def _line(self, plan: ConnectionPlan, context: ExchangeContext) -> list[Connection]:
+        """The connection of a plan, or both where two are wanted."""
+        if not context.wanted.redundant:
+            return [Connection(plan, context)]
+        self.events.continuity(plan.exchange).redundant = True
+        pair = Pair()
+        return [Connection(each, context, pair=pair) for each in (plan, twin_of(plan))]
+
     def _expect(self, exchange: str, plans: list[ConnectionPlan]) -> None:
         for plan in plans:
             for stream in plan.streams:
                 for symbol in (stream.symbol,) if stream.symbol else tuple(each.symbol for each in plan.instruments):
                     self.watch.expect(exchange, stream.channel, symbol, connection=plan.name)
-
-    def _mark_stalled(self, exchange: str) -> None:
-        """Stalls taken over from the last life are healed by the first row, as our own are."""
-        for (symbol, dataset), gaps in self.events.continuity(exchange).gaps.items():
-            count = self.watch.streams.get((exchange, CHANNEL_OF[dataset], symbol))
-            if count is not None and any(gap.kind == "stall" for gap in gaps):
-                count.silent = True
 
     async def _flushing(self) -> None:
         """Drain into the log every `flush_seconds`, counted from start to start, so that a slow flush does not delay the next."""
@@ -157,46 +164,22 @@ class Collector:
         batches = self.events.drain()
         counted = [Counted(each.plan.exchange, name, each.frames, each.writer.counts) for name, each in self.connections.items()]
         ledger = self._ledger.batch(counted, now)
+        self.watchdog.note_sockets()
         back = self.watch.observe(batches)
         if ledger is not None:
             batches["ledger"] = ledger
         if batches:
             self._landing.append(batches)
             self._append_wait = max(self._append_wait, time.monotonic() - waited_since)
-        for key in back:
-            self._heal_stall(key, now)
+        self.watchdog.heal(back, now)
 
     async def _watching(self) -> None:
         """Each second: streams that fell silent, and the status file."""
         while True:
             now = now_us()
-            for connection in self.connections.values():
-                self._check_silence(connection, now)
+            self.watchdog.check(now)
             self._publish("running")
             await asyncio.sleep(min(WATCH_SECONDS, self.settings.status_seconds))
-
-    def _check_silence(self, connection: Connection, now: int) -> None:
-        if connection.connected_since is None:
-            return
-        name = connection.plan.name
-        keys = [key for key, count in self.watch.streams.items() if count.connection == name]
-        silent = self.watch.silent(keys, now=now, since=connection.connected_since, threshold=self.settings.stall_seconds)
-        for exchange, channel, symbol in silent:
-            last = self.watch.streams[exchange, channel, symbol].last_event
-            self.events.continuity(exchange).open_gap(
-                connection.writer, symbol, channel=DATASET_OF[channel], kind="stall", now=now, from_time=now if last is None else last
-            )
-            connection.log.warning("stream is silent", channel=channel, symbol=symbol)
-        if silent:
-            connection.reconnect(f"{len(silent)} of its streams fell silent for {self.settings.stall_seconds:.0f} seconds")
-
-    def _heal_stall(self, key: StreamKey, now: int) -> None:
-        exchange, channel, symbol = key
-        connection = self.connections[self.watch.streams[key].connection]
-        continuity = self.events.continuity(exchange)
-        for gap in continuity.open_gaps(symbol, DATASET_OF[channel]):
-            if gap.kind == "stall":
-                continuity.heal(connection.writer, gap, by="reconnect", now=now, to_time=self.watch.streams[key].last_event)
 
     def _publish(self, state: str) -> None:
         now = now_us()

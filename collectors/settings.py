@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from collectors.backoff import BackoffPolicy
 from collectors.breaker import BreakerPolicy
 from collectors.errors import ConfigError
+from collectors.rhythm import SilencePolicy
 from lake.settings import LakeSettings
 
 
@@ -43,9 +44,13 @@ class CollectorSettings(BaseSettings):
     healthy_seconds: float = Field(default=30.0, ge=0, description="A socket that lived this long resets the back-off.")
     breaker_failures: int = Field(default=6, ge=1, description="Failures in a row after which an exchange is only probed.")
     breaker_cooldown_seconds: float = Field(default=10.0, gt=0, le=120, description="First pause between two probes of a failing exchange.")
-    stall_seconds: float = Field(
-        default=60.0, gt=0, description="Silence of a trade or book stream that had delivered, after which it is subscribed anew."
+    stall_floor_seconds: float = Field(
+        default=5.0, gt=0, description="Silence of a trade or book stream is never called a stall sooner, however lively it was."
     )
+    stall_first_seconds: float = Field(
+        default=600.0, gt=0, description="Silence that is a stall while the rhythm of a stream is not known yet, or nothing ever came."
+    )
+    stall_cap_seconds: float = Field(default=1800.0, gt=0, description="Silence that is a stall however quiet a stream was before.")
     handover_seconds: float = Field(
         default=20.0, gt=0, description="How long an old socket waits for its successor to deliver before it is dropped."
     )
@@ -64,6 +69,12 @@ class CollectorSettings(BaseSettings):
             cap_seconds=self.backoff_cap_seconds,
             healthy_seconds=self.healthy_seconds,
         )
+
+    @property
+    def silence(self) -> SilencePolicy:
+        """The bounds of silence; where they cross, the cap rules the others, and the first one the floor."""
+        first = min(self.stall_first_seconds, self.stall_cap_seconds)
+        return SilencePolicy(floor_seconds=min(self.stall_floor_seconds, first), first_seconds=first, cap_seconds=self.stall_cap_seconds)
 
     @property
     def breaker(self) -> BreakerPolicy:

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from collectors.connection import Connection
-from collectors.watch import StreamKey, Watch
+from collectors.redundant import TWIN
+from collectors.watch import NEVER_SILENT, StreamKey, Watch
 from lake.paths import Home
 
 RATE_SECONDS: Final = 10.0
@@ -35,7 +36,8 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One channel of one symbol. `state`: live, waiting (nothing yet), silent (a stall), down (its socket is not open).
+    """One channel of one symbol. `state`: live, waiting (nothing yet), silent (a stall), refused (by the venue, for `reason`), down (its
+    socket is not open). `silent_after` is the silence in seconds that would be a stall, None where silence is normal.
 
     `dead_letters` are those of the connection that carries it: a frame that cannot be decoded names no symbol.
     """
@@ -49,6 +51,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_event: int | None
     gaps: int
     dead_letters: int
+    silent_after: float | None = None
+    reason: str = ""
 
 
 class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,9 +114,11 @@ def stream_statuses(watch: Watch, connections: Sequence[ConnectionStatus], rates
     found = []
     for key, count in watch.streams.items():
         exchange, channel, symbol = key
-        carrier = by_name.get(count.connection)
-        if carrier is None or carrier.connected_since is None:
+        carriers = [by_name[name] for name in (count.connection, count.connection + TWIN) if name in by_name]
+        if all(carrier.connected_since is None for carrier in carriers):
             state = "down"
+        elif count.refused:
+            state = "refused"
         elif count.silent:
             state = "silent"
         else:
@@ -127,7 +133,9 @@ def stream_statuses(watch: Watch, connections: Sequence[ConnectionStatus], rates
                 rows_per_second=round(rates.get(key, 0.0), 2),
                 last_event=count.last_event,
                 gaps=count.gaps,
-                dead_letters=carrier.dead_letters if carrier else 0,
+                dead_letters=sum(carrier.dead_letters for carrier in carriers),
+                silent_after=round(watch.threshold(count), 1) if channel in NEVER_SILENT else None,
+                reason=count.refused,
             )
         )
     return found

@@ -195,6 +195,8 @@ class Wanted:
     symbols: tuple[str, ...]
     channels: tuple[str, ...]
     depth: int = 1000
+    redundant: bool = False
+    """Two sockets for every planned connection, at all times."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Overrides of `Venue.endpoints`, by the same keys."""
 

@@ -1,52 +1,82 @@
 """What each stream delivers: rows, last event, gaps, and the silence that means a venue dropped a stream without an error.
 
 Put here: counters per exchange, channel and symbol, made from the batches on their way to the log, and the rule of silence.
-Keep out: sockets, and what is done about a silence (runtime.py).
+Keep out: sockets, what is done about a silence (watchdog.py), how a threshold is learnt (rhythm.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collectors.rhythm import Rhythm, SilencePolicy
 from collectors.venue import CHANNEL_OF
+from lake.paths import HOUR_US
 
 NEVER_SILENT: Final = ("trades", "book")
 """Channels that speak as long as the market does; the silence of the others is normal."""
+START_US: Final = 60_000_000
+"""On a new socket a stream of known rhythm is given at least this long, microseconds: subscriptions are paced."""
+AGAIN_FIRST_US: Final = 60_000_000
+AGAIN_LONGEST_US: Final = 3_600_000_000
+"""A stream that neither a subscription nor a socket brought back is subscribed again after these waits: doubled up to the longest."""
 
 StreamKey = tuple[str, str, str]
 """(exchange, channel, symbol)."""
 
 
+class Step(Enum):
+    """What a silence asks for: first only that stream anew, then a new socket, then that stream now and then."""
+
+    RESUBSCRIBE = "resubscribe"
+    RECONNECT = "reconnect"
+
+
 @dataclass(slots=True)
 class StreamCount:
-    """What one stream has delivered since the collector started; `last_event` is a receive time in microseconds."""
+    """What one stream has delivered since the collector started; times are receive times in microseconds."""
 
     connection: str
+    """Name of the planned connection that carries it."""
     rows: int = 0
     gaps: int = 0
     last_event: int | None = None
+    rhythm: Rhythm = field(default_factory=Rhythm)
     silent: bool = False
-    """True from the moment its silence was acted on until it delivers again."""
+    """True from the moment its silence was noticed until it delivers again."""
+    refused: str = ""
+    """Why the venue refuses it, empty while it does not."""
+    steps: int = 0
+    """Steps taken against the silence that lasts."""
+    step_at: int = 0
 
 
 class Watch:
     """Counts rows by stream, and finds streams that have fallen silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: SilencePolicy | None = None) -> None:
+        self.policy = policy or SilencePolicy()
         self.streams: dict[StreamKey, StreamCount] = {}
+        self.carried: dict[str, list[StreamKey]] = {}
+        """Streams of each planned connection."""
+        self.since: dict[str, int] = {}
+        """When the socket of each planned connection opened; pauses that reach behind it are not the stream's own."""
         self._unwatched = StreamCount(connection="")
 
     def expect(self, exchange: str, channel: str, symbol: str, *, connection: str) -> None:
         """Watch a stream that `connection` carries."""
-        self.streams.setdefault((exchange, channel, symbol), StreamCount(connection))
+        key = (exchange, channel, symbol)
+        if key not in self.streams:
+            self.streams[key] = StreamCount(connection)
+            self.carried.setdefault(connection, []).append(key)
 
     def observe(self, batches: Mapping[str, pa.RecordBatch]) -> list[StreamKey]:
-        """Count the rows of one flush; returns the streams that were silent and delivered again."""
+        """Count the rows of one flush; returns the streams that were silent or refused and delivered again."""
         back: list[StreamKey] = []
         for dataset, channel in CHANNEL_OF.items():
             batch = batches.get(dataset)
@@ -56,9 +86,7 @@ class Watch:
                 key = (exchange, channel, symbol)
                 count = self.streams.get(key, self._unwatched)
                 count.rows += rows
-                count.last_event = last
-                if count.silent:
-                    count.silent = False
+                if self._lives(count, last):
                     back.append(key)
         if (gaps := batches.get("gaps")) is not None:
             opened = gaps.filter(pc.is_null(gaps["healed_at"]))
@@ -66,21 +94,56 @@ class Watch:
                 self.streams.get((exchange, CHANNEL_OF.get(dataset, dataset), symbol), self._unwatched).gaps += 1
         return back
 
-    def silent(self, keys: Iterable[StreamKey], *, now: int, since: int, threshold: float) -> list[StreamKey]:
-        """Of `keys`, streams that have delivered after `since` (their socket's opening) and then nothing for `threshold` seconds.
+    def _lives(self, count: StreamCount, last: int) -> bool:
+        """Note a sign of life at `last`; True when it ends a silence or a refusal."""
+        before = count.last_event
+        if count.silent or count.refused:
+            if last % HOUR_US == 0:
+                # The book as it stood, written out when an hour opens: nobody has sent it.
+                return False
+            if count.silent and before is not None and last > before:
+                count.rhythm.alarmed((last - before) / 1e6, self.policy)
+            count.silent, count.refused, count.steps = False, "", 0
+            count.last_event = last
+            return True
+        if before is not None and self.since.get(count.connection, 0) <= before < last:
+            count.rhythm.heard((last - before) / 1e6)
+        count.last_event = last if before is None else max(before, last)
+        return False
 
-        Each is returned once, until it delivers again. Times in microseconds.
+    def threshold(self, count: StreamCount) -> float:
+        """Seconds of silence from which on a stream counts as silent."""
+        return count.rhythm.threshold(self.policy)
+
+    def silent(self, keys: Iterable[StreamKey], *, now: int, since: int) -> list[tuple[StreamKey, Step]]:
+        """Of `keys`, streams that something is to be done about now; their socket opened at `since`. Times in microseconds.
+
+        A stream that falls silent is to be subscribed anew, after another threshold its socket is to be replaced, and from then on it is
+        subscribed now and then, until it delivers.
         """
-        found: list[StreamKey] = []
+        found: list[tuple[StreamKey, Step]] = []
         for key in keys:
             count = self.streams[key]
-            last = count.last_event
-            if key[1] not in NEVER_SILENT or count.silent or last is None or last < since:
+            if key[1] not in NEVER_SILENT or count.refused:
                 continue
-            if now - last > threshold * 1_000_000:
-                count.silent = True
-                found.append(key)
+            if count.silent:
+                if now < count.step_at:
+                    continue
+            elif now <= self._patience_ends(count, since):
+                continue
+            count.silent = True
+            count.steps += 1
+            again = AGAIN_FIRST_US << min(max(count.steps - 2, 0), 10)
+            wait = int(self.threshold(count) * 1e6) if count.steps == 1 else min(AGAIN_LONGEST_US, again)
+            count.step_at = now + wait
+            found.append((key, Step.RECONNECT if count.steps == 2 else Step.RESUBSCRIBE))
         return found
+
+    def _patience_ends(self, count: StreamCount, since: int) -> int:
+        patience = int(self.threshold(count) * 1e6)
+        if count.last_event is not None and count.last_event >= since:
+            return count.last_event + patience
+        return since + max(patience, min(START_US, int(self.policy.first_seconds * 1e6)))
 
 
 def _by_symbol(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int, int]]:

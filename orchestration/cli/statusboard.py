@@ -37,6 +37,12 @@ def _age(moment: Any, now: float) -> str:
     return f"{max(0.0, now - then):.1f} s"
 
 
+def _standing(stream: dict[str, Any]) -> str:
+    """The state of a stream; a refused one says why."""
+    reason = stream.get("reason", "")
+    return f"{stream['state']}: {reason}" if reason else str(stream["state"])
+
+
 def print_states(states: list[dict[str, Any]], console: Console) -> None:
     """Print one table of streams per collector, and how far its log is behind."""
     if not states:
@@ -55,7 +61,7 @@ def print_states(states: list[dict[str, Any]], console: Console) -> None:
         for stream in state["streams"]:
             counted = (f"{stream['rows']:,}", f"{stream['rows_per_second']:.1f}", _age(stream["last_event"], now))
             faults = (str(stream["gaps"]), str(stream["dead_letters"]))
-            streams.add_row(stream["exchange"], stream["symbol"], stream["channel"], stream["state"], *counted, *faults)
+            streams.add_row(stream["exchange"], stream["symbol"], stream["channel"], _standing(stream), *counted, *faults)
         console.print(streams)
         log = state["wal"]
         console.print(f"write-ahead log: {log['lag_seconds']:.1f} s behind Parquet, {log['bytes'] / 1e6:.1f} MB")

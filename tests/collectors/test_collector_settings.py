@@ -8,19 +8,19 @@ from collectors.settings import CollectorSettings, collector_settings, lake_sett
 
 def test_the_environment_sets_and_arguments_override(monkeypatch):
     monkeypatch.setenv("TICKHOUSE_COLLECTOR", "east")
-    monkeypatch.setenv("TICKHOUSE_STALL_SECONDS", "5")
+    monkeypatch.setenv("TICKHOUSE_STALL_CAP_SECONDS", "5")
     monkeypatch.setenv("LOG_LEVEL", "debug")
 
     settings = collector_settings(collector="west")
 
-    assert (settings.collector, settings.stall_seconds, settings.log_level) == ("west", 5.0, "debug")
+    assert (settings.collector, settings.stall_cap_seconds, settings.log_level) == ("west", 5.0, "debug")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
         ("TICKHOUSE_COLLECTOR", "Main Street", "setting TICKHOUSE_COLLECTOR is 'Main Street', allowed is"),
-        ("TICKHOUSE_STALL_SECONDS", "-1", "setting TICKHOUSE_STALL_SECONDS is '-1', allowed is: input should be greater than 0"),
+        ("TICKHOUSE_STALL_CAP_SECONDS", "-1", "setting TICKHOUSE_STALL_CAP_SECONDS is '-1', allowed is: input should be greater than 0"),
         ("TICKHOUSE_LOG_LEVEL", "loud", "setting TICKHOUSE_LOG_LEVEL is 'loud', allowed is: input should be 'debug'"),
     ],
 )
@@ -43,3 +43,9 @@ def test_a_wrong_value_of_the_lake_reads_the_same(monkeypatch):
 
 def test_every_setting_says_what_it_is():
     assert [name for name, field in CollectorSettings.model_fields.items() if not field.description] == []
+
+
+def test_the_bounds_of_silence_never_cross():
+    policy = CollectorSettings(stall_floor_seconds=9.0, stall_first_seconds=5.0, stall_cap_seconds=3.0).silence
+
+    assert (policy.floor_seconds, policy.first_seconds, policy.cap_seconds) == (3.0, 3.0, 3.0)

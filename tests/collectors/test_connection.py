@@ -94,6 +94,13 @@ class ToySession:
     def tick(self, now: int) -> None:
         self.venue.ticks += 1
 
+    def stalled(self, stream: Stream, *, since: int, now: int) -> None:
+        raise NotImplementedError
+
+    def resubscribe(self, streams: Sequence[Stream]) -> Sequence[Stream]:
+        self.actions += [SendText(f"renew {stream.channel}") for stream in streams if stream.channel == "trades"]
+        return [stream for stream in streams if stream.channel == "trades"]
+
     def closed(self, now: int | None) -> None:
         assert now is not None
         for symbol, dataset in self.writer.continuity.drop(self):

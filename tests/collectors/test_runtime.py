@@ -190,7 +190,7 @@ def test_an_exchange_that_cannot_be_reached_leaves_the_other_flowing_and_comes_b
 
 def test_a_stream_that_falls_silent_is_a_stall_that_a_new_socket_heals(processes, tmp_path):
     simulated = simulator(processes, tmp_path)
-    running = collector(processes, tmp_path, simulated, TICKHOUSE_STALL_SECONDS="1.5")
+    running = collector(processes, tmp_path, simulated, TICKHOUSE_STALL_FIRST_SECONDS="1.5", TICKHOUSE_STALL_FLOOR_SECONDS="1.5")
     running.wait_live()
 
     simulated.fault("stall", exchange="binance", symbol="BTC/USDT", channel="trades", duration=3)

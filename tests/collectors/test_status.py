@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import threading
 
+from msgspec import structs
+
 from collectors import status
 from collectors.rows import EventBuffer
 from collectors.watch import Watch
@@ -68,40 +70,31 @@ def test_a_gap_counts_once_although_it_lands_open_and_healed():
     assert watch.streams["binance", "trades", "BTC/USDT"].gaps == 1
 
 
-def test_silence_counts_only_after_delivery_on_this_socket_and_is_told_once():
-    watch = watching("BTC/USDT")
-    key = ("binance", "trades", "BTC/USDT")
-    assert watch.silent([key], now=NOW + 99 * SECOND, since=NOW, threshold=60) == []
-    watch.observe(trades("BTC/USDT", NOW + SECOND))
-
-    assert watch.silent([key], now=NOW + 61 * SECOND, since=NOW, threshold=60) == []
-    assert watch.silent([key], now=NOW + 62 * SECOND, since=NOW + 2 * SECOND, threshold=60) == []
-    assert watch.silent([key], now=NOW + 62 * SECOND, since=NOW, threshold=60) == [key]
-    assert watch.silent([key], now=NOW + 63 * SECOND, since=NOW, threshold=60) == []
-    assert watch.observe(trades("BTC/USDT", NOW + 64 * SECOND)) == [key]
-    assert watch.observe(trades("BTC/USDT", NOW + 65 * SECOND)) == []
-
-
-def test_the_silence_of_liquidations_is_normal():
-    watch = Watch()
-    key = ("binance", "liquidations", "BTC/USDT:USDT")
-    watch.expect(*key, connection="x")
-    watch.streams[key].last_event = NOW
-
-    assert watch.silent([key], now=NOW + 9999 * SECOND, since=NOW, threshold=60) == []
-
-
-def test_a_stream_is_live_waiting_silent_or_down():
-    watch = watching("A/B", "C/D", "E/F")
+def test_a_stream_is_live_waiting_silent_refused_or_down():
+    watch = watching("A/B", "C/D", "E/F", "G/H")
     watch.observe(trades("A/B", NOW))
     watch.streams["binance", "trades", "E/F"].silent = True
+    watch.streams["binance", "trades", "G/H"].refused = "not listed"
 
     up = status.stream_statuses(watch, [connection()], {})
     down = status.stream_statuses(watch, [connection(connected_since=None)], {})
 
-    assert [stream.state for stream in up] == ["live", "waiting", "silent"]
-    assert [stream.state for stream in down] == ["down"] * 3
+    assert [stream.state for stream in up] == ["live", "waiting", "silent", "refused"]
+    assert [stream.reason for stream in up] == ["", "", "", "not listed"]
+    assert [stream.state for stream in down] == ["down"] * 4
     assert {stream.dead_letters for stream in up} == {2}
+
+
+def test_a_stream_of_a_pair_is_down_only_when_both_its_sockets_are():
+    watch = watching("A/B")
+    watch.observe(trades("A/B", NOW))
+    twin = structs.replace(connection(), name="binance-spot-0b")
+
+    one = status.stream_statuses(watch, [connection(connected_since=None), twin], {})
+    none = status.stream_statuses(watch, [connection(connected_since=None), structs.replace(twin, connected_since=None)], {})
+
+    assert [stream.state for stream in (*one, *none)] == ["live", "down"]
+    assert one[0].dead_letters == 4
 
 
 def test_rates_are_over_the_last_ten_seconds():
