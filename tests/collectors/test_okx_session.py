@@ -125,7 +125,7 @@ def test_merged_trades_count_their_ids_and_a_missing_one_is_fetched() -> None:
 
     drained = events.drain()
     landed = [(row["trade_id"][-2:], row["side"], row["amount"], row["source"]) for row in drained["trades"].to_pylist()]
-    assert request.url.endswith("/api/v5/market/history-trades?instId=BTC-USDT-SWAP&type=1&after=2760725243&limit=100")
+    assert request.url.endswith("/api/v5/market/history-trades?instId=BTC-USDT-SWAP&type=1&after=2760725244&limit=100")
     assert landed == [
         ("37", "buy", 2.0, "stream"),
         ("39", "sell", 2.0, "stream"),
@@ -189,6 +189,48 @@ def test_a_silent_socket_is_pinged_in_plain_text_then_given_up_and_a_notice_hand
     session.feed('{"event":"notice","code":"64008","msg":"The connection will soon be closed.","connId":"a4d3ae55"}', START)
 
     assert session.actions == [Reconnect("the venue announced a service upgrade", graceful=True)]
+
+
+def refusal(command: str, message: str) -> bytes:
+    return json.dumps({"id": command, "event": "error", "code": "60018", "msg": message, "connId": "a4d3ae55"}).encode()
+
+
+def test_a_refusal_that_names_its_argument_concerns_that_stream_alone() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", "book")
+    sent(session)
+
+    session.feed(refusal("1", "Wrong URL or channel:books,instId:BTC-USDT-SWAP doesn't exist."), START)
+    session.feed(json.dumps({"id": "1", "event": "subscribe", "arg": {"channel": "trades", "instId": "BTC-USDT-SWAP"}}), START)
+
+    assert list(events.continuity("okx").refusals) == [(SWAP.symbol, "book")]
+    assert rows(events, "gaps")[0]["channel"] == "book_deltas"
+
+
+def test_after_a_refusal_that_names_nothing_each_argument_is_asked_for_alone() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", "book")
+    sent(session)
+
+    session.feed(refusal("1", "Invalid request"), START)
+    session.tick(START + 2_000_000)
+    apart = sent(session)
+    session.feed(refusal(apart[1]["id"], "Invalid request"), START + 2_100_000)
+
+    assert [command["args"][0]["channel"] for command in apart] == ["trades", "books"]
+    assert list(events.continuity("okx").refusals) == [(SWAP.symbol, "book")]
+
+
+def test_derivative_states_are_refused_when_none_of_their_channels_is_left() -> None:
+    events = EventBuffer()
+    session = opened(events, "derivatives")
+    (command,) = sent(session)
+
+    for arg in command["args"]:
+        assert (SWAP.symbol, "derivatives") not in events.continuity("okx").refusals
+        session.feed(refusal("1", f"channel:{arg['channel']},instId:{arg['instId']} doesn't exist."), START)
+
+    assert (SWAP.symbol, "derivatives") in events.continuity("okx").refusals
 
 
 @pytest.mark.parametrize(

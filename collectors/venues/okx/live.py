@@ -5,7 +5,7 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -13,9 +13,11 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText
+from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.okx import messages as wire
 from collectors.venues.okx.instruments import TYPES, Names
 from collectors.venues.okx.messages import EXCHANGE
@@ -26,8 +28,8 @@ PING_AFTER: Final = 20_000_000
 """The venue cuts a socket that was silent for 30 s; it answers a ping."""
 DEAD_AFTER: Final = 60_000_000
 TRADES_LIMIT: Final = 100
-MAX_FETCHED_TRADES: Final = 20_000
-"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
+APART_AFTER: Final = 1_000_000
+"""A refusal that names nothing is followed up when the acknowledgements of its command have had this long to come, microseconds."""
 _STATES: Final = ("funding-rate", "open-interest", "mark-price")
 
 
@@ -43,6 +45,13 @@ class LiveSession(OkxSession):
         self._natives = {each.symbol: each.native for each in plan.instruments}
         self._admitted = frozenset(self._natives.values())
         self._pinged: int | None = None
+        self._commands = 0
+        self._awaited: dict[str, list[wire.Arg]] = {}
+        """By id of a subscription, what has not been acknowledged."""
+        self._unclear: dict[str, int] = {}
+        """Subscriptions that were refused in part, nobody knows which, and since when."""
+        self._refused_states: dict[str, set[str]] = {}
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -50,39 +59,55 @@ class LiveSession(OkxSession):
         if now is not None:
             self.see(now)
             self.started = now
-        wanted = [arg for stream in self.plan.streams for arg in self._args(stream.channel, stream.symbol)]
-        args = [dict(pairs) for pairs in dict.fromkeys(tuple(arg.items()) for arg in wanted)]
+        args = list(dict.fromkeys(arg for stream in self.plan.streams for arg in self._args(stream.channel, stream.symbol)))
         for start in range(0, len(args), BATCH):
-            self.actions.append(SendText(wire.encode({"op": "subscribe", "args": args[start : start + BATCH]})))
+            self.actions.append(SendText(self._subscription(args[start : start + BATCH])))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        args = self._args(stream.channel, stream.symbol)
+        return self._command("unsubscribe", args), self._subscription(args)
 
     def admits(self, native: str) -> bool:
         return native in self._admitted
 
     def renewal(self, native: str) -> Callable[[], None]:
         def renew() -> None:
-            args = [{"channel": "books", "instId": native}]
-            for command in ("unsubscribe", "subscribe"):
-                self.actions.append(SendText(wire.encode({"op": command, "args": args})))
+            self.resubscribe([Stream("book", self.names[native].symbol)])
 
         return renew
 
     def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self._fetch_missed
+        return self.healer.look
 
-    def confirmed(self, arg: wire.Arg) -> None:
+    def confirmed(self, arg: wire.Arg, command: str) -> None:
         now = self.last_received
-        if arg.channel == "liquidation-orders" and now is not None:
-            for stream in self.plan.streams:
-                if stream.channel == "liquidations":
-                    self.carries(stream.symbol, "liquidations", now=now)
-        elif arg.channel == "trades" and self.admits(arg.instId):
-            self.trade_feed(arg.instId)
-            self.acked[self.names[arg.instId].symbol] = now
-        elif arg.channel == "books" and self.admits(arg.instId) and now is not None:
-            self.book(arg.instId, rank=400).awaited(now)
+        awaited = self._awaited.get(command, [])
+        if arg in awaited:
+            awaited.remove(arg)
+        for stream in self._streams(arg):
+            if stream.channel != "derivatives":
+                self.stream_accepted(stream.symbol, stream.channel)
+            match stream.channel:
+                case "trades":
+                    self.trade_feed(arg.instId)
+                    self.acked[stream.symbol] = now
+                case "book" if now is not None:
+                    self.book(arg.instId, rank=400).awaited(now)
+                case "liquidations" if now is not None:
+                    self.carries(stream.symbol, stream.channel, now=now)
 
     def refused(self, envelope: wire.Envelope) -> None:
+        """A refusal is of one argument; its text may name it, its id only names the command."""
         self._log.warning("command refused", code=envelope.code, message=envelope.msg)
+        command = str(envelope.id)
+        awaited = self._awaited.get(command, [])
+        named = [arg for arg in awaited if arg.channel in envelope.msg and (arg.instId or arg.instType) in envelope.msg]
+        if not named and len(awaited) > 1 and self.last_received is not None:
+            self._unclear.setdefault(command, self.last_received)
+            return
+        for arg in named or list(awaited):
+            awaited.remove(arg)
+            self._refuse(arg, f"{envelope.msg} ({envelope.code})")
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -95,17 +120,15 @@ class LiveSession(OkxSession):
             if str(answer.code) != "0":
                 raise FrameError(EXCHANGE, f"trades answer holds code {answer.code!r} ({answer.msg}), expected 0")
             outcome = self.take_rest_trades(answer.data, received=received)
-            rows = wire.decode_trades(answer.data)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        if rows:
-            self._next_page(request.symbol, before=min(row.tradeId for row in rows))
+        self.healer.answered(request, received)
         return outcome
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
@@ -113,6 +136,8 @@ class LiveSession(OkxSession):
         for book in self.streamed.values():
             book.tick(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
+        self._ask_apart(now)
         if self.last_received is None or now - self.last_received <= PING_AFTER:
             return
         if now - self.last_received > DEAD_AFTER:
@@ -122,32 +147,64 @@ class LiveSession(OkxSession):
             self._pinged = now
             self.actions.append(SendText("ping"))
 
-    def _args(self, channel: str, symbol: str) -> list[dict[str, str]]:
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
+
+    def _args(self, channel: str, symbol: str) -> list[wire.Arg]:
         """What a stream subscribes to."""
         native = self._natives[symbol]
         match channel:
             case "trades" | "book":
-                return [{"channel": "trades" if channel == "trades" else "books", "instId": native}]
+                return [wire.Arg(channel="trades" if channel == "trades" else "books", instId=native)]
             case "liquidations":
-                return [{"channel": "liquidation-orders", "instType": TYPES[self.plan.market]}]
+                return [wire.Arg(channel="liquidation-orders", instType=TYPES[self.plan.market])]
             case _:
-                states = [{"channel": name, "instId": native} for name in _STATES if name != "funding-rate" or self.plan.market == "swap"]
-                index = {"channel": "index-tickers", "instId": native.removesuffix("-SWAP")}
-                return [*states, index] if self.plan.market == "swap" else states
+                swap = self.plan.market == "swap"
+                states = [wire.Arg(channel=name, instId=native) for name in _STATES if name != "funding-rate" or swap]
+                return [*states, wire.Arg(channel="index-tickers", instId=native.removesuffix("-SWAP"))] if swap else states
 
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
-            return
-        self._page(feed.symbol, before=gap.to_sequence)
+    def _streams(self, arg: wire.Arg) -> list[Stream]:
+        """The streams of the plan that a subscription serves."""
+        return [stream for stream in self.plan.streams if arg in self._args(stream.channel, stream.symbol)]
 
-    def _next_page(self, symbol: str, *, before: int) -> None:
-        """Ask on, from new to old, while the hole the last page lay in reaches further back."""
-        for gap in self.writer.continuity.open_gaps(symbol, "trades"):
-            first, last = gap.from_sequence, gap.to_sequence
-            if first is not None and last is not None and first + 1 < before < last:
-                self._page(symbol, before=before)
-                return
+    def _subscription(self, args: Sequence[wire.Arg]) -> str:
+        """The command that subscribes to `args`; its acknowledgements are awaited."""
+        text = self._command("subscribe", args)
+        self._awaited[str(self._commands)] = list(args)
+        return text
 
-    def _page(self, symbol: str, *, before: int) -> None:
-        path = f"/api/v5/market/history-trades?instId={self._natives[symbol]}&type=1&after={before}&limit={TRADES_LIMIT}"
-        self.actions.append(HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=symbol))
+    def _command(self, name: str, args: Sequence[wire.Arg]) -> str:
+        self._commands += 1
+        return wire.encode({"id": str(self._commands), "op": name, "args": args})
+
+    def _refuse(self, arg: wire.Arg, reason: str) -> None:
+        """Say which streams the venue will not give; derivative states come on several channels, and one that comes is enough."""
+        now = self.last_received
+        for stream in self._streams(arg) if now is not None else ():
+            assert now is not None
+            if stream.channel == "derivatives":
+                lost = self._refused_states.setdefault(stream.symbol, set())
+                lost.add(arg.channel)
+                if len(lost) < len(self._args(stream.channel, stream.symbol)):
+                    continue
+            self.stream_refused(stream.symbol, stream.channel, reason=reason, now=now)
+
+    def _ask_apart(self, now: int) -> None:
+        """What a command refused in part is asked for again one by one, so that each answer tells."""
+        for command, since in list(self._unclear.items()):
+            if now - since > APART_AFTER:
+                del self._unclear[command]
+                self.actions += [SendText(self._subscription([arg])) for arg in self._awaited.pop(command, [])]
+
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Single trades by id, downwards from the one after the hole."""
+        before = None if missing.before is None else missing.before + 1
+        if last is not None:
+            floor = missing.first if missing.first is not None else missing.after
+            before = last.lowest
+            if before is None or last.rows < TRADES_LIMIT or (floor is not None and before <= floor):
+                return None
+        place = "" if before is None else f"&after={before}"
+        path = f"/api/v5/market/history-trades?instId={self._natives[missing.symbol]}&type=1{place}&limit={TRADES_LIMIT}"
+        return HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=missing.symbol)

@@ -20,8 +20,8 @@ Spelled = list[str]
 """A level as sent: price, amount, and fields that are not looked at."""
 
 
-class Arg(Struct, frozen=True, gc=False):
-    """What a frame belongs to."""
+class Arg(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a frame belongs to, and what a command asks for."""
 
     channel: str = ""
     instId: str = ""
@@ -34,6 +34,8 @@ class Envelope(Struct, frozen=True, gc=False):
     arg: Arg | None = None
     action: str = ""
     event: str = ""
+    id: str | int = ""
+    """Of the command that an event answers."""
     code: str | int = ""
     msg: str = ""
     table: str = ""

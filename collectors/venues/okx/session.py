@@ -59,8 +59,8 @@ class OkxSession(BaseSession):
         """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
-    def confirmed(self, arg: wire.Arg) -> None:
-        """A subscription was acknowledged."""
+    def confirmed(self, arg: wire.Arg, command: str) -> None:
+        """A subscription was acknowledged; `command` is the id of its command."""
 
     def refused(self, envelope: wire.Envelope) -> None:
         """A command was refused."""
@@ -103,7 +103,10 @@ class OkxSession(BaseSession):
         return known
 
     def take_rest_trades(self, data: bytes | msgspec.Raw, *, received: int | None) -> Outcome:
-        """Rows of a REST answer with trades, newest first; only those inside a hole land once a stream has begun."""
+        """Rows of a REST answer with trades, newest first.
+
+        Where streams do not tell which ids they cover, only those inside a hole land once a stream has begun.
+        """
         rows = sorted(wire.decode_trades(data), key=_trade_number)
         for row in rows:
             known, feed = self.names[row.instId], self.trade_feed(row.instId)
@@ -111,7 +114,7 @@ class OkxSession(BaseSession):
             covers = row.count or 1
             first = row.tradeId - covers + 1
             last = feed.tape.seen.last
-            if last is not None and first <= last and not self._in_hole(known.symbol, row.tradeId):
+            if not self.counted and last is not None and first <= last and not self._in_hole(known.symbol, row.tradeId):
                 self.writer.duplicate("trades")
                 continue
             feed.take_rest(
@@ -163,7 +166,7 @@ class OkxSession(BaseSession):
         elif envelope.event == "error":
             self.refused(envelope)
         elif envelope.event == "subscribe" and envelope.arg is not None:
-            self.confirmed(envelope.arg)
+            self.confirmed(envelope.arg, str(envelope.id))
         return Outcome.CONTROL
 
     def _channel(self, arg: wire.Arg, action: str, *, data: msgspec.Raw, received: int | None) -> Outcome:
