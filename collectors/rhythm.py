@@ -11,7 +11,9 @@ from typing import Final
 from collectors.errors import ConfigError
 
 HALF_LIFE_SECONDS: Final = 1800.0
-"""The longest pause counts half after this long: markets grow lively and quiet over hours."""
+HALF_LIFE_PAUSES: Final = 50
+"""The longest pause counts half after this long, and after so many pauses at the soonest: markets grow lively and quiet over hours,
+and a slow stream shows what it does only over many."""
 FACTOR: Final = 4.0
 """Silence begins at so many times the longest pause. Were events independent, a pause of twice the longest of half an hour would still
 come every few days, one of four times in years."""
@@ -49,7 +51,7 @@ class Rhythm:
 
     def heard(self, pause: float) -> None:
         """Learn a pause, seconds."""
-        self.longest = max(pause, self.longest * 0.5 ** (pause / HALF_LIFE_SECONDS))
+        self.longest = max(pause, self.longest * 0.5 ** min(pause / HALF_LIFE_SECONDS, 1 / HALF_LIFE_PAUSES))
         self.pauses += 1
         self.watched += pause
 
