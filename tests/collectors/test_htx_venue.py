@@ -14,7 +14,7 @@ from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line, open_recording, parse
 from collectors.registry import exchange_of, venue
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
 from collectors.venues.htx import VENUE
 
 T0 = 1_785_640_000_000_000
@@ -243,17 +243,81 @@ def test_trades_missed_while_the_socket_was_gone_are_fetched() -> None:
     first.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": [trade(1, MS, tradeId=10)]})
     first.session.closed(first.now)
     second = Socket("spot", events=first.events, at=first.now + 60_000_000)
+    # The venue repeats its last trades on subscribe; that they are known says nothing.
+    second.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": [trade(1, MS, tradeId=10)]})
     second.feed(id="1", status="ok", subbed="market.btcusdt.trade.detail", ts=MS)
+    second.session.tick(second.now)
+    assert not any(isinstance(action, HttpGet) for action in second.session.actions)
+    second.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": [trade(4, MS + 9, tradeId=13)]})
     (request,) = [action for action in second.session.actions if isinstance(action, HttpGet)]
     assert request.url == "https://api.htx.com/market/history/trade?symbol=btcusdt&size=2000"
     groups = [
+        {"data": [{**trade(4, MS + 9), "trade-id": 13}]},
         {"data": [{**trade(3, MS + 5), "trade-id": 12}]},
         {"data": [{**trade(2, MS - 5), "trade-id": 9}, {**trade(1, MS), "trade-id": 10}]},
     ]
     second.session.feed_http(request, json.dumps({"status": "ok", "data": groups}).encode(), second.now)
     drained = second.events.drain()
-    assert [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()] == [("10", "stream"), ("9", "rest"), ("12", "rest")]
+    landed = [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()]
+    assert landed == [("10", "stream"), ("13", "stream"), ("9", "rest"), ("12", "rest")]
     assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+
+
+def test_after_a_frame_nobody_can_read_the_newest_trades_are_fetched_once_a_minute() -> None:
+    socket = Socket("spot")
+    socket.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": []})
+    for wait, asked in ((0, 1), (30_000_000, 0), (31_000_000, 1)):
+        socket.now += wait
+        with pytest.raises(FrameError):
+            socket.session.feed(b"\x00\xff", socket.now)
+        assert [action.purpose for action in socket.session.actions if isinstance(action, HttpGet)] == ["trades"] * asked
+        socket.session.actions.clear()
+
+
+def test_numbers_that_start_over_are_a_gap_and_repeated_ones_are_none() -> None:
+    spot = Socket("feed")
+    spot.mbp(5, 6, bids=[[99, 1]])
+    spot.snapshot(5)
+    spot.mbp(5, 6, bids=[[99, 1]])
+    spot.mbp(6, 7)
+    assert spot.rows("gaps") == []
+    spot.commands()
+    spot.mbp(7, 3)
+    assert [row["kind"] for row in spot.rows("gaps")] == ["sequence"]
+    assert spot.commands() == [{"req": "market.btcusdt.mbp.150", "id": "snapshot-btcusdt"}]
+    swap = Socket("linear")
+    swap.swap("snapshot", 10, [[99, 1]])
+    swap.swap("update", 11, [[98, 1]])
+    swap.swap("update", 11, [[98, 1]])
+    assert swap.rows("gaps") == []
+    swap.swap("update", 1, [[97, 1]])
+    assert [row["kind"] for row in swap.rows("gaps")] == ["sequence"]
+    channel = "market.BTC-USDT.depth.size_150.high_freq"
+    assert [next(iter(command.items())) for command in swap.commands()] == [("unsub", channel), ("sub", channel)]
+
+
+def test_a_refused_topic_is_a_refused_stream_once_none_of_its_topics_is_left() -> None:
+    spot = Socket("spot")
+    spot.feed(ts=MS, status="error", **{"err-code": "bad-request", "err-msg": "invalid trade.detail.symbol btcusdt"}, id="1")
+    assert spot.events.continuity("htx").refusals["BTC/USDT", "trades"].reason == "invalid trade.detail.symbol btcusdt"
+    assert [(row["channel"], row["kind"]) for row in spot.rows("gaps")] == [("trades", "stall")]
+    index = Socket("index")
+    for number in ("1", "2"):
+        assert index.events.continuity("htx").refusals == {}
+        index.feed(ts=MS, status="error", **{"err-code": "bad-request", "err-msg": "no"}, id=number)
+    assert list(index.events.continuity("htx").refusals) == [("BTC/USDT:USDT", "derivatives")]
+    index.feed(id="1", subbed="market.BTC-USDT.mark_price.1min", ts=MS, status="ok")
+    assert index.events.continuity("htx").refusals == {}
+    notification = Socket("notification")
+    notification.feed(op="sub", cid="1", topic="public.*.liquidation_orders", ts=MS, **{"err-code": 2011, "err-msg": "no such topic"})
+    assert list(notification.events.continuity("htx").refusals) == [("BTC/USDT:USDT", "liquidations")]
+
+
+def test_a_silent_stream_is_subscribed_anew_alone() -> None:
+    socket = Socket("linear")
+    assert socket.session.resubscribe([Stream("trades", "BTC/USDT:USDT")]) == [Stream("trades", "BTC/USDT:USDT")]
+    topics = [next(iter(command.items())) for command in socket.commands()]
+    assert topics == [("unsub", "market.BTC-USDT.trade.detail"), ("sub", "market.BTC-USDT.trade.detail")]
 
 
 def test_open_interest_is_asked_for_each_minute_and_only_wanted_contracts_land() -> None:

@@ -5,27 +5,30 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import event_time
+from collectors.feeds import TradeFeed, event_time
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.htx import messages as wire
 from collectors.venues.htx.instruments import Names
 from collectors.venues.htx.messages import EXCHANGE
-from collectors.venues.htx.plan import FEED, INDEX, NOTIFICATION, role_of, topics
+from collectors.venues.htx.plan import FEED, INDEX, LINEAR, NOTIFICATION, SPOT, role_of, topics
 from collectors.venues.htx.session import HtxSession
 
 MBP_DEPTHS: Final = (150, 400)
 """Depths every pair has; 5 and 20 exist for a few only."""
 TRADES_LIMIT: Final = 2000
 OPEN_INTEREST_EVERY: Final = 60_000_000
+LOOK_BEHIND_EVERY: Final = 60_000_000
 SNAPSHOT_PATIENCE: Final = 10_000_000
 SILENT_AFTER: Final = 20_000_000
 """The venue pings every 5 s (less often on the notification socket); a socket silent for four of those is dead."""
@@ -43,10 +46,16 @@ class LiveSession(HtxSession):
         self._natives = {each.symbol: each.native for each in plan.instruments}
         self._admitted = {each.native: each for each in plan.instruments}
         self._topics = topics(plan, depth=depth)
+        self._commands: dict[str, str] = {}
+        """Topics of subscriptions that are not answered yet, by the number of their command."""
+        self._number = 0
+        self._refused: dict[Stream, set[str]] = {}
+        """Topics the venue does not give, by stream."""
         self._endpoints = endpoints
         self._requested: dict[str, int] = {}
         """Symbols whose book snapshot was asked for on this socket, and when."""
-        self._fetching: dict[str, list[Gap]] = {}
+        self.healer = Healer(self, self._trade_page, symbols=self._natives if self._role in (SPOT, LINEAR) else ())
+        self._looked_at: int | None = None
         self._interest_at: int | None = None
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
@@ -54,8 +63,15 @@ class LiveSession(HtxSession):
         """Subscribe to everything, a topic a command."""
         if now is not None:
             self.see(now)
-        for number, topic in enumerate(self._topics, start=1):
-            self.actions.append(SendText(wire.encode(self._command("sub", topic, number=number))))
+        self.actions += [SendText(self._command("sub", topic)) for topic in self._topics]
+
+    def resubscription(self, stream: Stream) -> Sequence[str]:
+        # Topics of all contracts name no symbol; the stream of each is the same.
+        mine = [topic for topic, carried in self._topics.items() if carried in (stream, Stream(stream.channel, ""))]
+        return [self._command(verb, topic) for topic in mine for verb in ("unsub", "sub")]
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
 
     def find(self, native: str) -> Instrument | None:
         return self._admitted.get(native)
@@ -71,8 +87,7 @@ class LiveSession(HtxSession):
         topic = f"market.{native}.depth.size_150.high_freq"
 
         def renew() -> None:
-            for verb in ("unsub", "sub"):
-                self.actions.append(SendText(wire.encode(self._command(verb, topic, number=0))))
+            self.actions += [SendText(self._command(verb, topic)) for verb in ("unsub", "sub")]
 
         return renew
 
@@ -81,25 +96,51 @@ class LiveSession(HtxSession):
         self.actions.append(SendText(wire.encode(answer)))
 
     def answered(self, frame: wire.Frame) -> None:
-        refused = frame.status == "error" or frame.error not in (None, 0, "0")
-        if refused:
-            self._log.warning("command refused", code=frame.error, message=frame.message, topic=frame.topic or frame.id)
-            name = str(frame.id or "")
-            instrument = self._admitted.get(name.removeprefix("snapshot-")) if name.startswith("snapshot-") else None
-            if instrument is not None and self.last_received is not None:
-                self._requested.pop(instrument.symbol, None)
-                self.diff_book(instrument).failed(self.last_received)
+        number = str(frame.id or "")
+        topic = frame.subbed or frame.topic or self._commands.get(number, "")
+        self._commands.pop(number, None)
+        if frame.status == "error" or frame.error not in (None, 0, "0"):
+            self._log.warning("command refused", code=frame.error, message=frame.message, topic=topic or number)
+            self._refusal(topic, number, reason=frame.message or f"code {frame.error}")
             return
-        stream = self._topics.get(frame.subbed or (frame.topic if frame.op == "sub" else ""))
-        if stream is None:
+        stream = self._topics.get(topic)
+        if stream is None or not (frame.subbed or frame.op == "sub"):
             return
-        if stream.channel == "trades":
-            self._trades_confirmed(stream.symbol)
+        for symbol in (stream.symbol,) if stream.symbol else self._natives:
+            self.stream_accepted(symbol, stream.channel)
+            if stream.channel == "liquidations" and self.last_received is not None:
+                self.carries(symbol, "liquidations", now=self.last_received)
+        if stream.channel == "trades" and stream.symbol not in self.trade_feeds:
+            # Swaps send the last trades before the acknowledgement, spot after it; where there are none this is all that comes.
+            self.trade_feed(stream.symbol)
+            self.acked[stream.symbol] = self.last_received
         elif stream.channel == "book" and self._role == FEED:
             self.diff_book(self._admitted[self._natives[stream.symbol]]).confirmed = True
-        elif stream.channel == "liquidations" and self.last_received is not None:
-            for symbol in self._natives:
-                self.carries(symbol, "liquidations", now=self.last_received)
+
+    def _refusal(self, topic: str, number: str, *, reason: str) -> None:
+        """A request for a snapshot is made again later; a stream counts as refused when none of its topics is given."""
+        now = self.last_received
+        if now is None:
+            return
+        instrument = self._admitted.get(number.removeprefix("snapshot-")) if number.startswith("snapshot-") else None
+        if instrument is not None:
+            self._requested.pop(instrument.symbol, None)
+            self.diff_book(instrument).failed(now)
+        stream = self._topics.get(topic)
+        if stream is None:
+            return
+        refused = self._refused.setdefault(stream, set())
+        refused.add(topic)
+        if refused.issuperset(each for each, carried in self._topics.items() if carried == stream):
+            for symbol in (stream.symbol,) if stream.symbol else self._natives:
+                self.stream_refused(symbol, stream.channel, reason=reason, now=now)
+
+    def feed(self, frame: bytes | str, received: int | None) -> Outcome:
+        try:
+            return super().feed(frame, received)
+        except FrameError:
+            self._look_behind(received)
+            raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -115,26 +156,24 @@ class LiveSession(HtxSession):
                 return Outcome.DECODED
             if request.purpose != "trades":
                 return Outcome.IGNORED
-            oldest = self.take_history(self._natives[request.symbol], answer.data, received)
+            self.take_history(self._natives[request.symbol], answer.data, received)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
-        for gap in self._fetching.pop(request.symbol, []):
-            # There are no pages: what lies before the oldest of the newest trades is lost.
-            if oldest is not None and oldest <= gap.from_time and gap in self.writer.continuity.open_gaps(gap.symbol, gap.channel):
-                self.writer.continuity.heal(self.writer, gap, by="rest", now=gap.noticed if received is None else received)
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap; open interest comes round again."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-        self._fetching.pop(request.symbol, None)
+        """Missed trades are asked for again later; open interest comes round again."""
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        if request.purpose == "trades":
+            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.tick_books(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
         for symbol, since in list(self._requested.items()):
             book = self.diff_books.get(symbol)
             if book is None or book.feed.live:
@@ -151,25 +190,35 @@ class LiveSession(HtxSession):
             url = f"{self._endpoints['linear_rest']}/linear-swap-api/v1/swap_open_interest"
             self.actions.append(HttpGet(url=url, purpose="open_interest"))
 
-    def _trades_confirmed(self, symbol: str) -> None:
-        self.trade_feed(symbol)
-        self.acked[symbol] = self.last_received
-        now = self.last_received
-        waiting = [g for g in self.writer.continuity.open_gaps(symbol, "trades") if g.kind == "disconnect" and g.to_time is None]
-        if not waiting or now is None:
-            return
-        for gap in waiting:
-            gap.to_time = now
-            self.writer.gap(gap.row(None, None))
-        self._fetching[symbol] = waiting
-        market = self._admitted[self._natives[symbol]].market
-        path = f"{_HISTORY[market].format(self._natives[symbol])}&size={TRADES_LIMIT}"
-        self.actions.append(HttpGet(url=f"{self._endpoints[f'{market}_rest']}{path}", purpose="trades", symbol=symbol))
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
 
-    def _command(self, verb: str, topic: str, *, number: int) -> dict[str, object]:
+    def _look_behind(self, now: int | None) -> None:
+        """A frame nobody could read may have held trades of any symbol, and no id tells so: fetch the newest of all."""
+        if now is None or not self.trade_feeds or (self._looked_at is not None and now - self._looked_at < LOOK_BEHIND_EVERY):
+            return
+        self._looked_at = now
+        self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
+
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """The newest trades; there are no pages before them."""
+        return self._newest(missing.symbol) if last is None else None
+
+    def _newest(self, symbol: str) -> HttpGet:
+        native = self._natives[symbol]
+        market = self._admitted[native].market
+        url = f"{self._endpoints[f'{market}_rest']}{_HISTORY[market].format(native)}&size={TRADES_LIMIT}"
+        return HttpGet(url=url, purpose="trades", symbol=symbol)
+
+    def _command(self, verb: str, topic: str) -> str:
+        self._number += 1
+        number = str(self._number)
+        if verb == "sub":
+            self._commands[number] = topic
         if self._role == NOTIFICATION:
-            return {"op": verb, "cid": str(number), "topic": topic}
-        command: dict[str, object] = {verb: topic, "id": str(number)}
+            return wire.encode({"op": verb, "cid": number, "topic": topic})
+        command: dict[str, object] = {verb: topic, "id": number}
         if topic.endswith(".high_freq"):
             command["data_type"] = "incremental"
-        return command
+        return wire.encode(command)

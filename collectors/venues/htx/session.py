@@ -15,6 +15,7 @@ import msgspec
 
 from collectors.alignment import Diff, DiffBook
 from collectors.books import Book, Levels
+from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
@@ -61,6 +62,10 @@ class HtxSession(BaseSession):
         del native
         return None
 
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What looks for missed trades; None where nobody can fetch them."""
+        return None
+
     def pinged(self, frame: wire.Frame) -> None:
         """The venue wants an answer with the number it sent."""
 
@@ -77,20 +82,19 @@ class HtxSession(BaseSession):
             raise FrameError(EXCHANGE, str(error)) from error
 
     def trade_feed(self, symbol: str) -> TradeFeed:
-        """The trade feed of a symbol; the venue does not promise ids without holes."""
+        """The trade feed of a symbol; the venue does not promise ids without holes, so every silence is looked at."""
         feed = self.trade_feeds.get(symbol)
         if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
+            feed = TradeFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
         return feed
 
-    def take_history(self, native: str, data: bytes | msgspec.Raw, received: int | None) -> int | None:
-        """Groups of a REST trade history, newest first; returns the time of the oldest (microseconds), None where there is none."""
+    def take_history(self, native: str, data: bytes | msgspec.Raw, received: int | None) -> None:
+        """Groups of a REST trade history, newest first."""
         instrument = self.find(native)
         trades = [trade for group in wire.decode_history(data) for trade in group.data]
-        if instrument is None or not trades:
-            return None
-        self._trades(instrument, sorted(trades, key=_trade_time), received, rest=True)
-        return event_time(EXCHANGE, min(trade.ts for trade in trades))
+        if instrument is not None and trades:
+            self._trades(instrument, sorted(trades, key=_trade_time), received, rest=True)
 
     def diff_book(self, instrument: Instrument) -> DiffBook:
         """The mbp book of a spot pair, kept from its first frame on."""
@@ -216,12 +220,16 @@ class HtxSession(BaseSession):
             if not (0 < trade.price < float("inf") and 0 < amount < float("inf")):
                 raise FrameError(EXCHANGE, f"trade {bytes(trade.id)!r} has price {trade.price} and amount {amount}, expected both above 0")
         feed = self.trade_feed(instrument.symbol)
-        for time, trade, amount in ready:
+        numbers = [_number(trade) for trade in trades]
+        if not rest and all(number is not None and number in feed.tape.seen for number in numbers):
+            # What a subscription begins with is the last trades: known ones say nothing of the silence before it.
+            self.writer.duplicate("trades", rows=len(ready))
+            return
+        for (time, trade, amount), number in zip(ready, numbers, strict=True):
             sold = _SIDES.get(trade.direction)
             if sold is None:
                 self.writer.discard("trades", "no side")
                 continue
-            number = _number(trade)
             if number is None:
                 identity = bytes(trade.id).strip(b'"').decode()
                 feed.take_keyed(identity, time, received=received, sold=sold, price=trade.price, amount=amount, rest=rest)
