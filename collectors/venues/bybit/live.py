@@ -6,6 +6,7 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -13,22 +14,28 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed, event_time
+from collectors.healing import CLOCKS_APART, Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText
+from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bybit import messages as wire
 from collectors.venues.bybit.instruments import Names
 from collectors.venues.bybit.messages import EXCHANGE
 from collectors.venues.bybit.session import BybitSession
 
-BATCH: Final = 10
-"""Topics a command: the most the spot socket takes."""
+BATCHES: Final = {"spot": 10}
+"""Topics a command: the most the spot socket takes; the others count characters only."""
+BATCH: Final = 100
 DEPTHS: Final = (1, 50, 200, 1000)
 PING_EVERY: Final = 20_000_000
 DEAD_AFTER: Final = 60_000_000
 _TRADES: Final = {"spot": 60}
 _MOST_TRADES: Final = 1000
-_MARGIN: Final = 5_000_000
+TOPICS: Final = {"trades": "publicTrade", "book": "orderbook", "liquidations": "allLiquidation", "derivatives": "tickers"}
+"""The venue's name of each channel."""
+HELD: Final = "already subscribed"
+"""A refusal that says the topic stands."""
 
 
 class LiveSession(BybitSession):
@@ -44,51 +51,51 @@ class LiveSession(BybitSession):
         self._awaited: dict[str, list[str]] = {}
         self._commands = 0
         self._pinged: int | None = None
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
-        """Subscribe to everything, ten topics a command."""
+        """Subscribe to everything, as many topics a command as the market takes."""
         if now is not None:
             self.see(now)
             self._pinged = now
-        topics = [self._topic_of(stream.channel, self._natives[stream.symbol]) for stream in self.plan.streams]
-        for start in range(0, len(topics), BATCH):
-            self._subscribe(topics[start : start + BATCH])
+        topics = [self._topic_of(stream) for stream in self.plan.streams]
+        batch = BATCHES.get(self.plan.market, BATCH)
+        for start in range(0, len(topics), batch):
+            self.actions.append(SendText(self._subscription(topics[start : start + batch])))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        topics = [self._topic_of(stream)]
+        return wire.encode({"op": "unsubscribe", "args": topics}), self._subscription(topics)
 
     def admits(self, native: str) -> bool:
         return native in self._admitted
 
     def renewal(self, native: str) -> Callable[[], None]:
         def renew() -> None:
-            topic = self._topic_of("book", native)
-            self.actions.append(SendText(wire.encode({"op": "unsubscribe", "args": [topic]})))
-            self._subscribe([topic])
+            self.resubscribe([Stream("book", self.names[native].symbol)])
 
         return renew
 
     def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self._fetch_missed
+        return self.healer.look
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An acknowledgement confirms its topics; one bad topic refuses a whole command, whose topics are then tried one by one."""
         topics = self._awaited.pop(envelope.req_id, [])
-        if envelope.success is False:
-            self._log.warning("command refused", message=envelope.ret_msg, topics=topics)
-            if len(topics) > 1:
-                for topic in topics:
-                    self._subscribe([topic])
+        if envelope.success is False and len(topics) > 1:
+            self._log.info("command refused, its topics are tried one by one", message=envelope.ret_msg, topics=topics)
+            self.actions += [SendText(self._subscription([topic])) for topic in topics]
             return
-        now = self.last_received
+        if envelope.success is False and HELD not in envelope.ret_msg:
+            self._log.warning("command refused", message=envelope.ret_msg, topics=topics)
+            if topics and self.last_received is not None:
+                stream = self._stream_of(topics[0])
+                reason = envelope.ret_msg or "no reason given"
+                self.stream_refused(stream.symbol, stream.channel, reason=reason, now=self.last_received)
+            return
         for topic in topics:
-            name, _, rest = topic.partition(".")
-            native = rest.rpartition(".")[2]
-            if name == "publicTrade":
-                self.trade_feed(native)
-                self.acked[self.names[native].symbol] = now
-            elif name == "allLiquidation" and now is not None:
-                self.carries(self.names[native].symbol, "liquidations", now=now)
-            elif name == "orderbook" and now is not None:
-                self.book(native, rank=self.depth).awaited(now)
+            self._stands(self._stream_of(topic))
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -103,13 +110,14 @@ class LiveSession(BybitSession):
             rows = sorted(wire.decode_rest_trades(answer.result.list), key=_time)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        self._mend(request.symbol, rows, received=received)
+        self._land_missed(request.symbol, rows, received=received)
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
@@ -117,6 +125,7 @@ class LiveSession(BybitSession):
         for book in self.streamed.values():
             book.tick(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"op": "ping"})))
@@ -124,42 +133,61 @@ class LiveSession(BybitSession):
             self.last_received = now
             self.actions.append(Reconnect("nothing came for a minute, not even an answer to pings"))
 
-    def _mend(self, symbol: str, rows: list[wire.RestTrade], *, received: int | None) -> None:
-        """Land rows that lie in holes, oldest first; a hole is healed when the answer reaches back before it."""
-        continuity = self.writer.continuity
-        gaps = [gap for gap in continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
-        if not gaps or not rows:
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
+
+    def _stands(self, stream: Stream) -> None:
+        """A topic was acknowledged."""
+        now = self.last_received
+        self.stream_accepted(stream.symbol, stream.channel)
+        match stream.channel:
+            case "trades":
+                self.trade_feed(self._natives[stream.symbol])
+                self.acked[stream.symbol] = now
+            case "liquidations" if now is not None:
+                self.carries(stream.symbol, "liquidations", now=now)
+            case "book" if now is not None:
+                self.book(self._natives[stream.symbol], rank=self.depth).awaited(now)
+
+    def _land_missed(self, symbol: str, rows: list[wire.RestTrade], *, received: int | None) -> None:
+        """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
+        gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
+        if not gaps:
             return
-        oldest = event_time(EXCHANGE, rows[0].time)
+        first = gaps[0]
+        since = first.from_time - CLOCKS_APART if first.last_event is None else first.last_event
         for row in rows:
-            if event_time(EXCHANGE, row.time) >= gaps[0].from_time - _MARGIN:
+            if event_time(EXCHANGE, row.time) >= since:
                 self.take_rest_trade(row, received)
-        for gap in gaps:
-            if oldest <= gap.from_time:
-                continuity.heal(self.writer, gap, by="rest", now=gap.noticed if received is None else received)
+        feed = self.trade_feeds.get(symbol)
+        if feed is not None and feed.contiguous:
+            numbers = sorted(int(row.execId) for row in rows if row.execId.isdecimal())
+            # Neighbours of a page follow each other: an id between them was never a trade, and skipped ids prove nothing here.
+            feed.contiguous = all(after == before + 1 for before, after in pairwise(numbers))
 
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        del gap
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """The newest trades, in one page; there is no other."""
+        if last is not None:
+            return None
         market = self.plan.market
-        path = f"/v5/market/recent-trade?category={market}&symbol={self._natives[feed.symbol]}&limit={_TRADES.get(market, _MOST_TRADES)}"
-        self.actions.append(HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=feed.symbol))
+        query = f"category={market}&symbol={self._natives[missing.symbol]}&limit={_TRADES.get(market, _MOST_TRADES)}"
+        return HttpGet(url=f"{self._rest}/v5/market/recent-trade?{query}", purpose="trades", symbol=missing.symbol)
 
-    def _subscribe(self, topics: list[str]) -> None:
+    def _subscription(self, topics: list[str]) -> str:
         self._commands += 1
         identity = f"s{self._commands}"
         self._awaited[identity] = topics
-        self.actions.append(SendText(wire.encode({"req_id": identity, "op": "subscribe", "args": topics})))
+        return wire.encode({"req_id": identity, "op": "subscribe", "args": topics})
 
-    def _topic_of(self, channel: str, native: str) -> str:
-        match channel:
-            case "trades":
-                return f"publicTrade.{native}"
-            case "book":
-                return f"orderbook.{self.depth}.{native}"
-            case "liquidations":
-                return f"allLiquidation.{native}"
-            case _:
-                return f"tickers.{native}"
+    def _topic_of(self, stream: Stream) -> str:
+        depth = f"{self.depth}." if stream.channel == "book" else ""
+        return f"{TOPICS[stream.channel]}.{depth}{self._natives[stream.symbol]}"
+
+    def _stream_of(self, topic: str) -> Stream:
+        name, _, rest = topic.partition(".")
+        channel = next(channel for channel, known in TOPICS.items() if known == name)
+        return Stream(channel, self.names[rest.rpartition(".")[2]].symbol)
 
 
 def _time(row: wire.RestTrade) -> int:

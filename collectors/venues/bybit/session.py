@@ -29,6 +29,7 @@ from collectors.venues.bybit.messages import EXCHANGE
 SIDES: Final = {"Buy": False, "Sell": True}
 _ORDER_SIDES: Final = {"Buy": "sell", "Sell": "buy"}
 """Side of the forced order by side of the position: a long is sold."""
+_GREATEST: Final = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -96,7 +97,10 @@ class BybitSession(BaseSession):
         symbol = self.names[native].symbol
         feed = self.trade_feeds.get(symbol)
         if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes())
+            # Spot counts up by one a symbol, as all recorded neighbours do. UUIDs tell nothing, so that each silence is looked into.
+            counted = self.names.market == "spot"
+            feed = TradeFeed(self.writer, symbol, session=self, contiguous=counted, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
         return feed
 
     def book(self, native: str, *, rank: int) -> StreamedBook:
@@ -120,14 +124,26 @@ class BybitSession(BaseSession):
         size: float,
         received: int | None,
         rest: bool = False,
-    ) -> bool:
-        """Land one trade; `side` is the taker's. True when it is new."""
+    ) -> None:
+        """Land one trade unless its id has landed; `side` is the taker's."""
         time = event_time(EXCHANGE, milliseconds)
         if not 0.0 < price < inf:
             raise FrameError(EXCHANGE, f"trade {identity} has price {price}, expected one above 0")
         amount = self.names[native].contract.base(size, price)
         sold = sold_by(side)
-        return self.trade_feed(native).take_keyed(identity, time, received=received, sold=sold, price=price, amount=amount, rest=rest)
+        feed = self.trade_feed(native)
+        number = self.number_of(identity)
+        if number is None:
+            feed.take_keyed(identity, time, received=received, sold=sold, price=price, amount=amount, rest=rest)
+        elif rest:
+            feed.take_rest(number, time, received=received, sold=sold, price=price, amount=amount)
+        else:
+            feed.take(number, time, received=received, sold=sold, price=price, amount=amount)
+
+    def number_of(self, identity: str) -> int | None:
+        """A trade id as the count it is on spot; None for UUIDs, and for a count beyond what a column holds."""
+        counted = self.names.market == "spot" and identity.isdecimal() and len(identity) <= 19
+        return number if counted and (number := int(identity)) <= _GREATEST else None
 
     def take_rest_trade(self, row: wire.RestTrade, received: int | None) -> None:
         """Land one trade of a REST answer, unless it was agreed away from the book."""
@@ -270,6 +286,8 @@ class BybitSession(BaseSession):
             if trade.BT:
                 # Agreed away from the book: its price is not the market's.
                 self.writer.discard("trades", "block trade")
+                if (number := self.number_of(trade.i)) is not None:
+                    self.trade_feed(trade.s).tape.seen.add(number)
                 continue
             self.take_trade(trade.s, trade.i, trade.T, side=trade.S, price=trade.p, size=trade.v, received=received)
         return Outcome.DECODED

@@ -111,6 +111,8 @@ def _spot(session: BybitSession, name: str, frame: dict[str, Any], *, received: 
     if name == "trade":
         trade = msgspec.convert(frame["data"], SpotTrade, strict=False)
         side = "Buy" if trade.m else "Sell"
+        # Nothing says that these ids follow each other.
+        session.trade_feed(native).contiguous = False
         session.take_trade(native, trade.v, trade.t, side=side, price=trade.p, size=trade.q, received=received)
         return Outcome.DECODED
     depth = msgspec.convert(frame["data"], SpotDepth, strict=False)

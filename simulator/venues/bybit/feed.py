@@ -40,7 +40,7 @@ class BookTopic:
         self._due_us = 0
         self._sent_us = 0
         self._changed = True
-        self.update = market.sequence % 100_000_000
+        self.update = 1_000 + market.sequence % 100_000_000
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
 

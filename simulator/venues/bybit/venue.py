@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
+from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket
 from simulator.venues.base import Answer, Pace, Session, Venue
@@ -20,7 +21,7 @@ from simulator.venues.bybit.session import BybitSession, acknowledgements
 SOCKET_PREFIX = "/v5/public/"
 REST_PREFIX = "/rest/v5/market/"
 HOST = "rest"
-REQUESTS_PER_MINUTE = 600 * 12
+REQUESTS, WINDOW_S = 600, 5
 BANNED_US = 600_000_000
 BOOK_FRAMES_PER_S = 5.0
 TICKERS_PER_S = 8.0
@@ -34,12 +35,13 @@ class Bybit(Venue):
         **{f"{market}_ws": (f"{SOCKET_PREFIX}{market}", f"wss://stream.bybit.com{SOCKET_PREFIX}{market}") for market in rest.CATEGORIES},
         "rest": ("/rest", "https://api.bybit.com"),
     }
-    weights: Mapping[str, int] = {HOST: REQUESTS_PER_MINUTE}
+    weights: Mapping[str, int] = {HOST: REQUESTS}
 
     def __init__(
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
+        self.limits = {HOST: WeightLimit(weight_limit or REQUESTS, seconds=WINDOW_S)}
         self.feeds = {market.instrument: Feed(market, hub=hub) for market in markets}
         self._by_id = {(item.market, feed.spelling.id): feed for item, feed in self.feeds.items()}
         self._topics = {(item.market, name): feed for item, feed in self.feeds.items() for name in feed.topics}
