@@ -5,24 +5,31 @@ Put here: the arithmetic. Keep out: which instrument has which size (venues).
 
 from __future__ import annotations
 
-from math import inf
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collectors.venue import Instrument
 
 
+_PLACES: Final = 1_000_000
+"""Contracts have at most six decimals; as whole millionths they turn into base units by one division, which is exact."""
+_MOST: Final = 1 << 50
+
+
 class Contract:
     """What one contract holds: `size` base units, or, where it is `inverse`, `size` units of the quote."""
 
-    __slots__ = ("_divisor", "inverse", "size")
+    __slots__ = ("_parts", "_times", "inverse", "size")
 
     def __init__(self, size: float = 1.0, *, inverse: bool = False) -> None:
         self.size = size
         self.inverse = inverse
-        # 190.13 contracts of 0.01 are 190.13 / 100 = 1.9013, while 190.13 * 0.01 is 1.9013000000000002.
-        parts = round(1 / size) if 0 < size < 1 else 0
-        self._divisor = float(parts) if parts and abs(parts * size - 1) < 1e-12 else 0.0
+        # 5.51 contracts of 0.01 are 0.0551: 551 / 10000 is, while 5.51 * 0.01 and 5.51 / 100 both miss it in the last digit.
+        value = Fraction(repr(size)) if isfinite(size) else Fraction(1)
+        self._times = value.numerator
+        self._parts = value.denominator * _PLACES
 
     @classmethod
     def of(cls, instrument: Instrument) -> Contract:
@@ -38,4 +45,6 @@ class Contract:
         """Base units of `amount` contracts at a price; infinitely many where an inverse one has no price."""
         if self.inverse:
             return amount * self.size / price if price else inf
-        return amount / self._divisor if self._divisor else amount * self.size
+        if not -_MOST < (scaled := amount * _PLACES) < _MOST or (whole := round(scaled)) / _PLACES != amount:
+            return amount * self.size
+        return whole * self._times / self._parts
