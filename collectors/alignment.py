@@ -10,11 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from collectors.books import Book, Follows, Levels, Sequencer
 from collectors.feeds import BookFeed
 
 MAX_BUFFERED_LEVELS: Final = 500_000
+"""Held by the books of one socket together, about 60 MB: three hundred books may wait for their snapshots at a start."""
+BUFFERED_FOR: Final = 30_000_000
+"""Older updates are let go while a snapshot is awaited, microseconds of the venue's clock: it will be asked for later than they came."""
 RETRY_FIRST: Final = 1_000_000
 RETRY_LONGEST: Final = 60_000_000
 SILENT_START: Final = 5_000_000
@@ -45,12 +49,24 @@ class Diff:
         return bids, [level for level, number in zip(self.asks, self.sequences[1], strict=True) if number > sequence]
 
 
+class Buffered:
+    """Levels that the books of one socket hold while they wait for their snapshots."""
+
+    __slots__ = ("levels",)
+
+    def __init__(self) -> None:
+        self.levels = 0
+
+
+_BUFFERED: Final[WeakKeyDictionary[object, Buffered]] = WeakKeyDictionary()
+
+
 class DiffBook:
     """One symbol's book, kept by the venue's procedure.
 
-    1. Updates are buffered and a snapshot is asked for. 2. A snapshot older than the buffer is thrown away and asked for again, the
-    buffer stays. 3. Buffered updates the snapshot holds already are dropped; the first one kept must bridge. 4. Afterwards every
-    update must follow the last. One that does not is a gap: nothing lands until a new snapshot is bridged.
+    1. Updates are buffered (the latest half a minute of them) and a snapshot is asked for. 2. A snapshot older than the buffer is thrown
+    away and asked for again, the buffer stays. 3. Buffered updates the snapshot holds already are dropped; the first one kept must
+    bridge. 4. Afterwards every update must follow the last. One that does not is a gap: nothing lands until a new snapshot is bridged.
     While a live book is refreshed (its price has drifted to the edge of what the snapshot covered) it goes on landing.
     """
 
@@ -65,6 +81,7 @@ class DiffBook:
         self._fresh = False
         self._buffer: list[Diff] = []
         self._buffered_levels = 0
+        self._shared = _BUFFERED.setdefault(feed.session, Buffered())
         self._refreshing = False
         self._pending: tuple[int, Levels, Levels] | None = None
         self._outstanding = False
@@ -96,7 +113,9 @@ class DiffBook:
         self._book.apply(bids, asks)
         feed.changed(bids, asks, timestamp=diff.timestamp, received=received, sequence=diff.last)
         if self._refreshing:
+            self._let_go(diff)
             self._buffer.append(diff)
+            self._count(len(diff.bids) + len(diff.asks))
             self._align(received)
 
     def snapshot(self, last_update: int, bids: Levels, asks: Levels, *, received: int | None) -> None:
@@ -116,7 +135,7 @@ class DiffBook:
         self._outstanding = False
         if self.feed.live:
             self._refreshing = False
-            self._buffer.clear()
+            self._keep([])
             return
         self._wait(now)
 
@@ -144,8 +163,7 @@ class DiffBook:
 
     def restart(self) -> None:
         """Forget the book; what comes next is buffered until a snapshot bridges."""
-        self._buffer.clear()
-        self._buffered_levels = 0
+        self._keep([])
         self._pending = None
         self._refreshing = False
         self._attempts = 0
@@ -156,7 +174,8 @@ class DiffBook:
         """Step 1: buffer, and ask for the snapshot once the first update is here."""
         feed = self.feed
         levels = len(diff.bids) + len(diff.asks)
-        if self._buffered_levels + levels > MAX_BUFFERED_LEVELS:
+        self._let_go(diff)
+        if self._shared.levels + levels > MAX_BUFFERED_LEVELS:
             now = self._now(diff, received)
             continuity = feed.writer.continuity
             if not continuity.open_gaps(feed.symbol, "book_deltas"):
@@ -166,11 +185,30 @@ class DiffBook:
             self.restart()
         feed.writer.discard("book_deltas", "before snapshot", rows=levels)
         self._buffer.append(diff)
-        self._buffered_levels += levels
+        self._count(levels)
         if self._pending is not None:
             self._align(received)
         elif not self._outstanding and self._retry_at is None:
             self._request()
+
+    def _let_go(self, newest: Diff) -> None:
+        """Drop updates that are too old to matter to a snapshot that is still to come."""
+        buffer = self._buffer
+        if self._ask is None or newest.timestamp is None or self._pending is not None or not buffer:
+            # A recording has the snapshot that was asked for then.
+            return
+        oldest = newest.timestamp - BUFFERED_FOR
+        if (buffer[0].timestamp or oldest) < oldest - BUFFERED_FOR // 4:
+            self._keep([diff for diff in buffer if diff.timestamp is None or diff.timestamp >= oldest])
+
+    def _keep(self, diffs: list[Diff]) -> None:
+        """Hold these updates and no others."""
+        self._buffer = diffs
+        self._count(sum(len(diff.bids) + len(diff.asks) for diff in diffs) - self._buffered_levels)
+
+    def _count(self, levels: int) -> None:
+        self._buffered_levels += levels
+        self._shared.levels += levels
 
     def _align(self, received: int | None) -> None:
         """Steps 2 and 3."""
@@ -190,7 +228,7 @@ class DiffBook:
             return
         for place, (before, after) in enumerate(pairwise(kept)):
             if rule.after_update(before.last, first=after.first, last=after.last, previous=after.previous) is Follows.AHEAD:
-                self._buffer = kept[place + 1 :]
+                self._keep(kept[place + 1 :])
                 self._stale(self._now(after, received))
                 return
         self._open(last_update, bids, asks, kept, received=received)
@@ -226,7 +264,7 @@ class DiffBook:
         self._pending = None
         if self.feed.live:
             self._refreshing = False
-            self._buffer.clear()
+            self._keep([])
         else:
             self._wait(now)
 

@@ -26,7 +26,7 @@ from simulator.market import Market
 from simulator.playback import Player, Served, load
 from simulator.server import SimulatorServer, now_us
 from simulator.streams import Hub
-from simulator.venues import VENUES, Venue, entry
+from simulator.venues import VENUES, Entry, Venue, entry
 
 LIQUIDATIONS_PER_MINUTE = 6.0
 
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--fault", action="append", default=[], help="kind:exchange:symbol:channel:after_s[:duration_s]")
     serve.add_argument("--liquidations-per-minute", type=float, default=LIQUIDATIONS_PER_MINUTE)
     serve.add_argument("--weight-limit", type=int, default=None, help="REST request weight a minute (default: the venue's)")
+    serve.add_argument("--weight-seconds", type=int, default=None, help="count request weight in this many seconds instead (binance)")
 
     history = commands.add_parser("history", parents=[common], help="write past hours as recorded frames to stdout")
     history.add_argument("--hours", type=_positive, default=48.0)
@@ -81,9 +82,16 @@ def _instant(text: str) -> datetime:
 def select(exchanges: Sequence[str], symbols: Sequence[str] | None) -> dict[str, list[Instrument]]:
     """Instruments per exchange; UnknownSymbol for a name that no chosen venue has."""
     entries = {name: entry(name) for name in exchanges}
+    catalogues = {name: [*found.catalogue, *_invented(found, symbols or ())] for name, found in entries.items()}
     if symbols is not None:
-        require_known(symbols, [found.catalogue for found in entries.values()])
-    return {name: choose(found.catalogue, symbols, default=found.default_symbols) for name, found in entries.items()}
+        require_known(symbols, catalogues.values())
+    return {name: choose(catalogues[name], symbols, default=found.default_symbols) for name, found in entries.items()}
+
+
+def _invented(found: Entry, symbols: Sequence[str]) -> list[Instrument]:
+    """Instruments of the symbols that a venue trades without having them in its catalogue."""
+    made = [] if found.invented is None else [found.invented(symbol) for symbol in symbols]
+    return [item for item in made if item is not None]
 
 
 def build(options: argparse.Namespace) -> SimulatorServer:
@@ -105,6 +113,8 @@ def build(options: argparse.Namespace) -> SimulatorServer:
         markets = [] if playing else [Market(item, seed=options.seed, start_us=start_us) for item in instruments]
         listed = list(found.catalogue) if playing else instruments
         venue = found.venue(markets, hub=hub, faults=faults, listed=listed, weight_limit=options.weight_limit)
+        if options.weight_seconds is not None:
+            venue.count_weight_in(options.weight_seconds)
         venues.append(venue)
         if playing:
             players[name] = Player(venue, recordings[name], speed=options.speed)

@@ -45,6 +45,22 @@ ASSETS: dict[str, Asset] = {
 }
 
 
+def synthetic(base: str) -> Asset | None:
+    """The asset behind an invented base, S001 to S999, of which there are as many as a test of many symbols needs."""
+    if len(base) != 4 or base[0] != "S" or not base[1:].isdigit() or base == "S000":
+        return None
+    number = int(base[1:])
+    return Asset(1.0 + number / 10, 0.30 + number % 40 / 100, 0.80 + number % 60 / 100)
+
+
+def asset(base: str) -> Asset:
+    """The asset of a base, invented ones included; UnknownSymbol where there is none."""
+    found = ASSETS.get(base) or synthetic(base)
+    if found is None:
+        raise UnknownSymbol("base", base, expected=", ".join(ASSETS))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One market of one venue. Prices are whole ticks of 10**-tick_decimals, amounts whole lots of 10**-lot_decimals.

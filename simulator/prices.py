@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from simulator.instruments import ASSETS, Instrument
+from simulator.instruments import Instrument, asset
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,10 +67,10 @@ def _walk(key: int, times: Floats, *, volatility: float, periods: tuple[float, .
 
 
 def _dollars(seed: int, base: str, times: Floats) -> Floats:
-    asset = ASSETS[base]
+    traded = asset(base)
     market = _walk(stream_key(seed, "market"), times, volatility=MARKET_VOLATILITY, periods=WALK_PERIODS)
-    own = _walk(stream_key(seed, "asset", base), times, volatility=asset.own_volatility, periods=WALK_PERIODS)
-    return np.asarray(asset.reference_price * np.exp(asset.market_weight * market + own), dtype=np.float64)
+    own = _walk(stream_key(seed, "asset", base), times, volatility=traded.own_volatility, periods=WALK_PERIODS)
+    return np.asarray(traded.reference_price * np.exp(traded.market_weight * market + own), dtype=np.float64)
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ What belongs here: the registry. What does not: anything about a single venue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from simulator.errors import UnknownSymbol
@@ -33,10 +33,12 @@ class Entry(NamedTuple):
     venue: type[Venue]
     catalogue: Sequence[Instrument]
     default_symbols: Sequence[str]
+    invented: Callable[[str], Instrument | None] | None = None
+    """Finds the instrument of an invented symbol, where the venue trades any number of them."""
 
 
 VENUES: dict[str, Entry] = {
-    "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS),
+    "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS, binance_catalogue.invented),
     "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
     "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),
     "gateio": Entry(Gateio, gateio_catalogue.CATALOGUE, gateio_catalogue.DEFAULT_SYMBOLS),

@@ -5,7 +5,7 @@ What belongs here: ticks, lots, decimals on the wire. What does not: message lay
 
 from __future__ import annotations
 
-from simulator.instruments import Instrument
+from simulator.instruments import Instrument, synthetic
 
 NAME = "binance"
 SPOT = "spot"
@@ -47,6 +47,20 @@ CATALOGUE: tuple[Instrument, ...] = (
     *(Instrument(NAME, SPOT, f"{base}/USDT", base, "USDT", tick, lot) for base, tick, lot in _SPOT),
     *(Instrument(NAME, USDM, f"{base}/USDT:USDT", base, "USDT", tick, lot, skips_sequence=True) for base, tick, lot, _ in _USDM),
 )
+_SYNTHETIC_TICK = 4
+_SYNTHETIC_LOT = 1
+
+
+def invented(symbol: str) -> Instrument | None:
+    """The instrument of a symbol like S001/USDT or S001/USDT:USDT; None for any other."""
+    pair, _, settle = symbol.partition(":")
+    base, _, quote = pair.partition("/")
+    if synthetic(base) is None or quote != "USDT" or settle not in {"", quote}:
+        return None
+    market = USDM if settle else SPOT
+    return Instrument(NAME, market, symbol, base, quote, _SYNTHETIC_TICK, _SYNTHETIC_LOT, skips_sequence=market == USDM)
+
+
 DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 
 
@@ -67,7 +81,7 @@ class Spelling:
         self.upper = instrument.base + instrument.quote
         self.lower = self.upper.lower()
         spot = instrument.market == SPOT
-        shown = WIRE_DECIMALS if spot else USDM_PRICE_DECIMALS[instrument.base]
+        shown = WIRE_DECIMALS if spot else USDM_PRICE_DECIMALS.get(instrument.base, instrument.tick_decimals)
         self._tick_format = _format(instrument.tick_decimals, shown)
         self._lot_format = _format(instrument.lot_decimals, WIRE_DECIMALS if spot else instrument.lot_decimals)
         self._tick_divisor = 10**instrument.tick_decimals

@@ -57,6 +57,10 @@ class Binance(Venue):
         self.feeds = {market.instrument: Feed(market, hub=hub, all_forced=self.all_forced) for market in markets}
         self._by_id = {(feed.market.instrument.market, feed.spelling.upper): feed for feed in self.feeds.values()}
 
+    def count_weight_in(self, seconds: int) -> None:
+        for limit in self.limits.values():
+            limit.seconds = seconds
+
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
         market, data_class, rest_of_path = self._route(path)
         if market is None:
