@@ -75,5 +75,27 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
         Market("spot", "/USDT", notice=True),
         Market("usdm", "/USDT:USDT"),
     ),
+    "gateio": (
+        Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),
+        Market(
+            "usdt",
+            "/USDT:USDT",
+            notice=True,
+            gaps={"corrupt_trades": 0, "id_reset": 0},
+            unseen={"corrupt_trades": "ids of futures trades are not known to follow each other"},
+        ),
+    ),
+    "coinbase": (
+        Market("spot", "/USD", gaps={"id_reset": 1}),
+        Market("futures", "/USDC:USDC", gaps={"id_reset": 1}),
+    ),
+    "htx": (
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0}),
+        Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0}),
+    ),
     "kraken": (Market("spot", "/USD", gaps={"bad_checksum": 1, "id_reset": 0}),),
+    "okx": (
+        Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),
+        Market("swap", "/USDT:USDT", notice=True, gaps={"id_reset": 0}),
+    ),
 }
