@@ -75,6 +75,15 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
         Market("spot", "/USDT", notice=True),
         Market("usdm", "/USDT:USDT"),
     ),
+    "bybit": (
+        Market("spot", "/USDT", gaps={"id_reset": 0}, heals=False),
+        Market(
+            "linear",
+            "/USDT:USDT",
+            gaps={"corrupt_trades": 0, "id_reset": 0},
+            unseen={"corrupt_trades": "ids of contract trades are UUIDs without an order"},
+        ),
+    ),
     "gateio": (
         Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),
         Market(
@@ -85,10 +94,8 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
             unseen={"corrupt_trades": "ids of futures trades are not known to follow each other"},
         ),
     ),
-    "coinbase": (
-        Market("spot", "/USD", gaps={"id_reset": 1}),
-        Market("futures", "/USDC:USDC", gaps={"id_reset": 1}),
-    ),
+    # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.
+    "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1}),),
     "htx": (
         Market("spot", "/USDT", gaps={"corrupt_trades": 0}),
         Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0}),
