@@ -49,6 +49,11 @@ def raw_files(home: Home, exchange: str, hour: Hour) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def is_growing(path: Path) -> bool:
+    """Whether a file is still being written, or was when its collector was killed."""
+    return path.name.startswith("open-")
+
+
 def read_raw(path: Path, *, torn: Callable[[str], None]) -> Iterator[RawLine]:
     """Lines of a file. A tail that was cut off in the middle of a line is left out, and told to `torn` in a sentence.
 

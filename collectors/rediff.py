@@ -23,7 +23,7 @@ import pyarrow as pa
 from collectors import checkpoint
 from collectors.classify import Verdict, classify
 from collectors.errors import RecordingError
-from collectors.rawfiles import directory, raw_files, read_raw
+from collectors.rawfiles import directory, is_growing, raw_files, read_raw
 from collectors.recording import RawLine
 from collectors.registry import venue as venue_called
 from collectors.rows import EventBuffer
@@ -36,6 +36,7 @@ from lake.registry import DATASETS
 COMPARED: Final = ("trades", "book_deltas", "book_snapshots", "liquidations", "derivatives", "dead_letters")
 """What frames alone make. `gaps` and `ledger` tell of the collector too: of its starts, its stops and its flushes."""
 EXAMPLES: Final = 5
+UNSETTLED_US: Final = 1_000_000
 _DRAIN_LINES: Final = 20_000
 
 
@@ -83,6 +84,8 @@ class Remade:
     files: list[Path] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     frames: int = 0
+    settled: int | None = None
+    """Where a file is still being written: the time up to which its rows have landed for certain."""
     remarks: list[str] = field(default_factory=list)
 
 
@@ -185,6 +188,11 @@ def _remake_file(path: Path, venue: Venue, made: Remade, batches: Mapping[str, l
             _drain(replay, batches)
     _drain(replay, batches)
     made.frames += replay.frames
+    if is_growing(path):
+        # Frames may be on the disk a moment before their rows are in the log.
+        last -= UNSETTLED_US
+        made.settled = last
+        made.remarks.append(f"{path.name} is still being written: its last second, and what came since, is left out")
     made.spans.append((first.received or 0, last))
 
 
@@ -221,8 +229,11 @@ def _compare(connection: Any, name: str, hour: Hour, made: Remade) -> DatasetDif
         conditions += f" and date = '{hour.date}' and hour = {hour.moment.hour}"
     found = execute(connection, f"select {', '.join(spec.schema.names)} from {name} where {conditions}").table.cast(spec.schema)  # noqa: S608
     recorded = _within(found["local_timestamp"], made.spans)
-    landed, not_recorded = found.filter(pa.array(recorded)), int((~recorded).sum())
+    landed = found.filter(pa.array(recorded))
+    settled = _within(found["local_timestamp"], [(hour.start, hour.end if made.settled is None else made.settled)])
+    not_recorded = int((settled & ~recorded).sum())
     remade = made.tables[name]
+    remade = remade.filter(pa.array(_within(remade["local_timestamp"], made.spans)))
     if spec.unique_key:
         landed, remade = merge_rows(spec, landed)[0], merge_rows(spec, remade)[0]
     connection.register("landed_rows", landed)
