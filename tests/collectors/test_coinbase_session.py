@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,10 @@ class Socket:
         self, events: EventBuffer | None = None, *, at: int = T0, wanted: Wanted = WANTED, listed: dict[str, Instrument] = LISTED
     ) -> None:
         self.events = events or EventBuffer()
-        (self.plan,) = VENUE.plan(wanted, listed)
+        plans = VENUE.plan(wanted, listed)
+        # One socket that carries everything: frames mean the same on it as on the several that are planned.
+        streams = tuple(stream for plan in plans for stream in plan.streams)
+        self.plan = replace(plans[0], name="coinbase-spot-0", streams=streams, instruments=tuple(listed[name] for name in wanted.symbols))
         self.session = VENUE.session(self.plan, self.events, wanted)
         self.session.opened(at)
         self.now = at
@@ -66,6 +70,10 @@ class Socket:
     def book(self, kind: str, *levels: dict[str, object], product: str = "BTC-USD", number: int | None = None) -> Outcome:
         return self.frame("l2_data", {"type": kind, "product_id": product, "updates": list(levels)}, number=number)
 
+    def acknowledge(self) -> None:
+        held = {name: ["BTC-USD", "ETH-USD"] for name in ("level2", "market_trades")}
+        self.frame("subscriptions", {"subscriptions": {**held, "heartbeats": ["heartbeats"]}})
+
     def commands(self) -> list[dict[str, Any]]:
         found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
         self.session.actions.clear()
@@ -81,15 +89,16 @@ def opened() -> Socket:
     socket.commands()
     for product in ("BTC-USD", "ETH-USD"):
         socket.book("snapshot", level("bid", "100", "1"), level("offer", "101", "2"), product=product)
+    socket.acknowledge()
     socket.events.drain()
     return socket
 
 
 def test_a_socket_subscribes_to_each_channel_by_itself_and_to_heartbeats() -> None:
     assert Socket().commands() == [
-        {"type": "subscribe", "channel": "heartbeats"},
         {"type": "subscribe", "channel": "market_trades", "product_ids": ["BTC-USD", "ETH-USD"]},
         {"type": "subscribe", "channel": "level2", "product_ids": ["BTC-USD", "ETH-USD"]},
+        {"type": "subscribe", "channel": "heartbeats"},
     ]
 
 
@@ -134,18 +143,111 @@ def test_a_hole_in_trade_ids_is_fetched_over_rest_with_the_side_turned_round() -
         "https://api.coinbase.com/api/v3/brokerage/market/products/BTC-USD/ticker?limit=1000&start=1786309548&end=1786309549"
     )
     socket.session.actions.clear()
-    body = json.dumps({"trades": [trade(9), trade(8, side="BUY"), trade(7)], "best_bid": "1", "best_ask": "2"}).encode()
+    rows = [trade(9), trade(8, side="BUY"), trade(7), trade(6), trade(5)]
+    body = json.dumps({"trades": rows, "best_bid": "1", "best_ask": "2"}).encode()
     assert socket.session.feed_http(request, body, socket.now) is Outcome.DECODED
-    (more,) = [action for action in socket.session.actions if isinstance(action, HttpGet)]
-    assert more.url == request.url
-    socket.session.feed_http(more, json.dumps({"trades": [trade(6)]}).encode(), socket.now)
     drained = socket.events.drain()
     assert [(row["trade_id"], row["side"], row["source"]) for row in drained["trades"].to_pylist()[2:]] == [
+        ("6", "buy", "rest"),
         ("7", "buy", "rest"),
         ("8", "sell", "rest"),
-        ("6", "buy", "rest"),
     ]
     assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == [None, "rest"]
+
+
+def test_a_hole_larger_than_a_page_is_fetched_downwards_from_its_end() -> None:
+    socket = Socket()
+    socket.trades(5)
+    socket.trades(1500, time="2026-08-09T21:06:48Z")
+    (request,) = [action for action in socket.session.actions if isinstance(action, HttpGet)]
+    assert request.url.endswith("start=1786309548&end=1786309609")
+    socket.session.actions.clear()
+    page = [trade(number, time="2026-08-09T21:06:08Z") for number in range(1500, 500, -1)]
+    socket.session.feed_http(request, json.dumps({"trades": page}).encode(), socket.now)
+    (more,) = [action for action in socket.session.actions if isinstance(action, HttpGet)]
+    assert more.url.endswith("start=1786309548&end=1786309569")
+    page = [trade(number) for number in range(501, 4, -1)]
+    socket.session.feed_http(more, json.dumps({"trades": page}).encode(), socket.now)
+    drained = socket.events.drain()
+    assert drained["trades"].num_rows == 1496
+    assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == [None, "rest"]
+
+
+def test_books_lost_again_and_again_are_renewed_once_a_second() -> None:
+    socket = opened()
+    for _ in range(3):
+        socket.number += 1
+        socket.frame("heartbeats", {"heartbeat_counter": 1})
+    assert [each["type"] for each in socket.commands()] == ["unsubscribe", "subscribe"]
+    socket.session.tick(socket.now + 500_000)
+    assert socket.commands() == []
+    socket.session.tick(socket.now + 1_000_000)
+    assert [each["type"] for each in socket.commands()] == ["unsubscribe", "subscribe"]
+
+
+def test_a_product_the_venue_refuses_is_left_out_and_the_others_are_asked_for_again() -> None:
+    socket = Socket()
+    socket.commands()
+    socket.now += 1
+    socket.session.see(socket.now)
+    socket.session.feed(b'{"type":"error","message":"Failed to subscribe","reason":"ETH-USD is not a valid product"}', socket.now)
+    assert [(each["channel"], each["product_ids"]) for each in socket.commands()] == [
+        ("market_trades", ["BTC-USD"]),
+        ("level2", ["BTC-USD"]),
+    ]
+    gaps = socket.rows("gaps")
+    assert {(row["symbol"], row["channel"], row["healed_at"]) for row in gaps} == {
+        ("ETH/USD", "trades", None),
+        ("ETH/USD", "book_deltas", None),
+    }
+    refusals = socket.session.writer.continuity.refusals
+    assert {place: "ETH-USD is not a valid product" in refusal.reason for place, refusal in refusals.items()} == {
+        ("ETH/USD", "trades"): True,
+        ("ETH/USD", "book"): True,
+    }
+
+
+def test_a_command_without_an_answer_is_sent_again() -> None:
+    socket = Socket()
+    socket.commands()
+    socket.frame("subscriptions", {"subscriptions": {"market_trades": ["BTC-USD"]}})
+    socket.session.feed(b'{"type":"error","message":"rate limit exceeded"}', socket.now)
+    socket.session.tick(socket.now + 4_000_000)
+    assert socket.commands() == []
+    socket.session.tick(socket.now + 5_100_000)
+    assert [(each["channel"], each["product_ids"]) for each in socket.commands()] == [
+        ("market_trades", ["ETH-USD"]),
+        ("level2", ["BTC-USD", "ETH-USD"]),
+    ]
+
+
+def test_all_sockets_together_send_seven_messages_a_second_and_the_rest_later() -> None:
+    events = EventBuffer()
+    sockets = [Socket(events) for _ in range(4)]
+    sent = [command for socket in sockets for command in socket.commands()]
+    assert [len(sent), {command["channel"] for command in sent[6:]}] == [7, {"market_trades"}]
+    for socket in sockets:
+        socket.session.tick(T0 + 1_000_000)
+        assert socket.commands() == []
+    for socket in sockets:
+        socket.session.tick(T0 + 1_200_000)
+    later = [command["channel"] for socket in sockets for command in socket.commands()]
+    assert later == ["level2", "heartbeats", "market_trades", "level2", "heartbeats"]
+
+
+def test_each_book_has_its_socket_as_long_as_forty_reach() -> None:
+    def listed(count: int) -> dict[str, Instrument]:
+        return {
+            f"A{n}/USD": Instrument(exchange="coinbase", symbol=f"A{n}/USD", native=f"A{n}-USD", market="spot", base=f"A{n}", quote="USD")
+            for n in range(count)
+        }
+
+    def carried(count: int, channel: str) -> list[int]:
+        wanted = Wanted(symbols=tuple(listed(count)), channels=("trades", "book"))
+        return [len(plan.streams) for plan in VENUE.plan(wanted, listed(count)) if plan.streams[0].channel == channel]
+
+    assert (carried(3, "trades"), carried(3, "book")) == ([3], [1, 1, 1])
+    assert (carried(100, "trades"), carried(100, "book")) == ([50, 50], [3] * 33 + [1])
 
 
 def test_a_book_takes_bids_and_offers_and_its_time_from_the_events() -> None:
@@ -177,6 +279,7 @@ def test_a_lost_frame_of_any_channel_loses_every_book_of_the_socket_until_fresh_
         ("unsubscribe", "level2", ["BTC-USD", "ETH-USD"]),
         ("subscribe", "level2", ["BTC-USD", "ETH-USD"]),
     ]
+    socket.acknowledge()
     socket.book("update", level("bid", "100", "9"))
     assert socket.rows("book_deltas") == []
     socket.book("snapshot", level("bid", "100", "1"), level("offer", "101", "2"))

@@ -5,7 +5,8 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -13,37 +14,51 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText
+from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.coinbase import messages as wire
 from collectors.venues.coinbase.instruments import PRODUCTS
 from collectors.venues.coinbase.messages import EXCHANGE
+from collectors.venues.coinbase.pacing import CommandBudget
 from collectors.venues.coinbase.session import AdvancedSession
 
 CHANNELS: Final = {"trades": "market_trades", "book": "level2"}
 """Subscription name by channel; data of level2 comes as l2_data."""
+_CHANNEL_OF: Final = {name: channel for channel, name in CHANNELS.items()}
 TRADES_LIMIT: Final = 1000
-MAX_FETCHED_TRADES: Final = 50_000
-"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
 SILENCE: Final = 15_000_000
 """Heartbeats come each second; a socket without a frame for this long is dead, microseconds."""
 RENEW_PATIENCE: Final = 15_000_000
+RENEW_EVERY: Final = 1_000_000
+"""Lost frames that follow each other closely bring one renewal of the books, not one each, microseconds."""
+ACK_PATIENCE: Final = 5_000_000
+"""A command without acknowledgement for this long is sent again: beyond eight messages a second the venue drops them."""
 
 
 class LiveSession(AdvancedSession):
     """The life of one socket of a `ConnectionPlan`."""
 
-    spacing_seconds = 0.15
+    spacing_seconds = 0.02
 
-    def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
+    def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], budget: CommandBudget) -> None:
         super().__init__(writer, instruments={each.native: each for each in plan.instruments}, linked=True)
         self.plan = plan
+        self.healer = Healer(self, self._trade_page, symbols=[each.symbol for each in plan.instruments])
         self._rest = endpoints["spot_rest"]
         self._natives = {each.symbol: each.native for each in plan.instruments}
         self._opened: int | None = None
         self._asked: int | None = None
         """When fresh books were asked for; None while none are awaited."""
+        self._renewed = 0
+        self._renew_again = False
+        self._unanswered: dict[str, list[str]] = {name: [] for name in CHANNELS.values()}
+        """By name of a channel, products asked for and not acknowledged."""
+        self._commanded: int | None = None
+        self._budget = budget
+        self._outbox: deque[str] = deque()
         self._ended = False
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
@@ -51,41 +66,58 @@ class LiveSession(AdvancedSession):
         """Subscribe at once (the venue waits five seconds), one channel a message; heartbeats keep quiet products alive."""
         if now is not None:
             self.see(now)
-        self._opened = now
-        self._send("subscribe", "heartbeats", [])
+        self._opened = self._commanded = now
         for channel, name in CHANNELS.items():
-            products = self._products(channel)
-            if products:
-                self._send("subscribe", name, products)
+            self._subscribe(name, [self._natives[stream.symbol] for stream in self.plan.streams if stream.channel == channel])
+        self._outbox.append(wire.encode({"type": "subscribe", "channel": "heartbeats"}))
         if self._products("book"):
             self._asked = now
+        self._flush(now)
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        name, products = CHANNELS[stream.channel], [self._natives[stream.symbol]]
+        self._await(name, products)
+        if self.last_received is not None:
+            self._budget.take(self.last_received)
+            self._budget.take(self.last_received)
+        return _command("unsubscribe", name, products), _command("subscribe", name, products)
 
     def admits(self, product: str) -> bool:
         return product in self.instruments
 
     def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self._fetch_missed
+        return self.healer.look
 
     def subscribed(self, event: wire.SubscriptionsEvent) -> None:
         """Each message names all that the connection carries by now; products that trade seldom count as standing from here."""
-        for product in event.subscriptions.get("market_trades", ()):
-            if not self.admits(product):
-                continue
-            symbol = self.symbol(product)
-            if symbol not in self.trade_feeds:
-                self.trade_feed(symbol)
-                self.acked[symbol] = self.last_received
+        for name, products in event.subscriptions.items():
+            channel = _CHANNEL_OF.get(name)
+            for product in filter(self.admits, products if channel else ()):
+                if product in self._unanswered[name]:
+                    self._unanswered[name].remove(product)
+                symbol = self.symbol(product)
+                self.stream_accepted(symbol, channel or "")
+                if channel == "trades" and symbol not in self.trade_feeds:
+                    self.trade_feed(symbol)
+                    self.acked[symbol] = self.last_received
 
     def refused(self, message: str) -> None:
+        """An error names no command: products it speaks of are refused, the others are asked for again without them."""
         self._log.warning("command refused", message=message)
+        said = {word.strip("\"'`,.;:()[]") for word in message.split()}
+        for name, products in self._unanswered.items():
+            bad = [product for product in products if product in said]
+            for product in bad:
+                products.remove(product)
+                if self.last_received is not None:
+                    self.stream_refused(self.symbol(product), _CHANNEL_OF[name], reason=message, now=self.last_received)
+            if bad:
+                self._subscribe(name, products)
+        self._flush(self.last_received)
 
     def renew(self) -> None:
-        """Unsubscribing and subscribing again brings a snapshot of every product."""
-        products = self._products("book")
-        if products:
-            self._asked = self.last_received
-            self._send("unsubscribe", "level2", products)
-            self._send("subscribe", "level2", products)
+        if self.last_received is not None:
+            self._renew(self.last_received)
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -97,62 +129,92 @@ class LiveSession(AdvancedSession):
             trades = wire.decode_trades_answer(body).trades
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
-        before = self.writer.trades.landed
         self.take_trades(trades, received=received, rest=True)
-        feed = self.trade_feed(request.symbol)
-        feed.mend(received)
-        if trades and self.writer.trades.landed > before:
-            self._next_page(request.symbol, min(wire.event_time(trade.time) for trade in trades))
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.confirm_trades(now)
-        crossed = self.tick_books(now)
-        waiting = [feed for feed in self.book_feeds.values() if not feed.live] or len(self.book_feeds) < len(self._products("book"))
-        if not waiting:
-            self._asked = None
-        if crossed or (self._asked is not None and now - self._asked > RENEW_PATIENCE):
-            self.last_received = self.last_received or now
-            self.renew()
-            self._asked = now
+        self.healer.tick(now)
+        self._renew_due(now, crossed=bool(self.tick_books(now)))
+        self._repeat_unanswered(now)
+        self._flush(now)
         last = self.last_received or self._opened
         if last is not None and now - last > SILENCE and not self._ended:
             self._ended = True
             self.actions.append(Reconnect(f"no heartbeat for {SILENCE // 1_000_000} s"))
 
-    def _products(self, channel: str) -> list[str]:
-        return [self._natives[stream.symbol] for stream in self.plan.streams if stream.channel == channel]
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
 
-    def _send(self, kind: str, channel: str, products: list[str]) -> None:
-        message: dict[str, object] = {"type": kind, "channel": channel}
-        if products:
-            message["product_ids"] = products
-        self.actions.append(SendText(wire.encode(message)))
+    def _renew_due(self, now: int, *, crossed: bool) -> None:
+        """Renew books that are crossed, that were lost again while fresh ones were awaited, or that have not come."""
+        symbols = [self.symbol(product) for product in self._products("book")]
+        if all(symbol in self.book_feeds and self.book_feeds[symbol].live for symbol in symbols):
+            self._asked = None
+            self._renew_again = False
+        again = self._renew_again and now - self._renewed >= RENEW_EVERY
+        if again or crossed or (self._asked is not None and now - self._asked > RENEW_PATIENCE):
+            self._renew(now)
 
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
+    def _renew(self, now: int) -> None:
+        """Unsubscribing and subscribing again brings a snapshot of every product."""
+        products = self._products("book")
+        if not products:
             return
-        self._page(feed.symbol, start=gap.from_time, end=gap.to_time or gap.noticed)
+        self._renew_again = now - self._renewed < RENEW_EVERY
+        if not self._renew_again:
+            self._asked = self._renewed = now
+            self._await("level2", products)
+            self._outbox += [_command(kind, "level2", products) for kind in ("unsubscribe", "subscribe")]
+            self._flush(now)
 
-    def _next_page(self, symbol: str, oldest: int) -> None:
-        """Answers come newest first: ask on for what lies before the oldest trade, while it has brought something new."""
-        continuity = self.writer.continuity
-        seen = continuity.tape(symbol).seen
-        for gap in continuity.open_gaps(symbol, "trades"):
-            first, last = gap.from_sequence, gap.to_sequence
-            if first is not None and last is not None and last - 1 in seen and seen.missing(first, last):
-                self._page(symbol, start=gap.from_time, end=oldest)
-                return
+    def _repeat_unanswered(self, now: int) -> None:
+        if self._outbox:
+            self._commanded = now
+        if self._commanded is None or now - self._commanded < ACK_PATIENCE:
+            return
+        for name, products in self._unanswered.items():
+            self._subscribe(name, products)
+        self._commanded = now
 
-    def _page(self, symbol: str, *, start: int, end: int) -> None:
-        """Ask for trades of a span, microseconds; the venue takes whole seconds, both ends are widened."""
-        span = f"start={start // 1_000_000}&end={end // 1_000_000 + 1}"
-        url = f"{self._rest}{PRODUCTS}/{self._natives[symbol]}/ticker?limit={TRADES_LIMIT}&{span}"
-        self.actions.append(HttpGet(url=url, purpose="trades", symbol=symbol))
+    def _flush(self, now: int | None) -> None:
+        """Send what waits, as far as the messages of all sockets allow it."""
+        while self._outbox and (now is None or self._budget.take(now)):
+            self.actions.append(SendText(self._outbox.popleft()))
+
+    def _products(self, channel: str) -> list[str]:
+        """Products of the plan that the venue has not refused on a channel."""
+        refusals = self.writer.continuity.refusals
+        asked = [stream.symbol for stream in self.plan.streams if stream.channel == channel]
+        return [self._natives[symbol] for symbol in asked if (symbol, channel) not in refusals]
+
+    def _subscribe(self, name: str, products: list[str]) -> None:
+        if products:
+            self._await(name, products)
+            self._outbox.append(_command("subscribe", name, products))
+
+    def _await(self, name: str, products: Iterable[str]) -> None:
+        self._unanswered[name] = list(dict.fromkeys([*self._unanswered[name], *products]))
+        self._commanded = self.last_received
+
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Pages go down from where the hole ends: the venue gives the newest trades of a span of whole seconds."""
+        end = missing.until if last is None else last.oldest
+        if end is None or (last is not None and last.rows < TRADES_LIMIT):
+            return None
+        span = f"start={missing.since // 1_000_000}&end={end // 1_000_000 + 1}"
+        url = f"{self._rest}{PRODUCTS}/{self._natives[missing.symbol]}/ticker?limit={TRADES_LIMIT}&{span}"
+        return HttpGet(url=url, purpose="trades", symbol=missing.symbol)
+
+
+def _command(kind: str, channel: str, products: list[str]) -> str:
+    return wire.encode({"type": kind, "channel": channel, "product_ids": products})

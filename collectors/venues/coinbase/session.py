@@ -161,7 +161,7 @@ class AdvancedSession(ProductSession):
             for event in wire.decode_subscriptions(envelope.events):
                 self.subscribed(event)
         if envelope.type == "error":
-            self.refused(envelope.message)
+            self.refused(f"{envelope.message} {envelope.reason}".strip())
             return Outcome.CONTROL
         return Outcome.CONTROL if envelope.channel in _CONTROL else Outcome.IGNORED
 

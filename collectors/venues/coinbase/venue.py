@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
@@ -14,10 +15,15 @@ from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, Record
 from collectors.venues.coinbase import instruments
 from collectors.venues.coinbase.live import LiveSession
 from collectors.venues.coinbase.messages import EXCHANGE
+from collectors.venues.coinbase.pacing import CommandBudget
 from collectors.venues.coinbase.recorded import Recorded
 
-SYMBOLS_PER_SOCKET: Final = 20
-"""Kept small: a lost frame costs every book of its socket, and the snapshots of busy products are megabytes."""
+TRADES_PER_SOCKET: Final = 50
+BOOK_SOCKETS: Final = 40
+"""Each book has a socket of its own as far as this many reach: a lost frame costs every book of its socket, and snapshots are megabytes.
+
+The venue itself asks its clients to spread level2 over connections.
+"""
 
 
 class CoinbaseVenue:
@@ -27,12 +33,17 @@ class CoinbaseVenue:
     endpoints: Mapping[str, str] = {"spot_ws": "wss://advanced-trade-ws.coinbase.com", "spot_rest": "https://api.coinbase.com"}
     channels: Sequence[str] = ("trades", "book")
     limits = Limits(
-        connects=8,
-        connects_per_seconds=1.0,
+        # Eight connections a second are allowed and eight messages, from one address: each socket begins with two.
+        connects=1,
+        connects_per_seconds=0.3,
         rest_weight=8,
         rest_weight_per_seconds=1.0,
         rest=(RestBudget(endpoint="spot_rest", weight=8, per_seconds=1.0),),
     )
+
+    def __init__(self) -> None:
+        self._budgets: WeakKeyDictionary[EventBuffer, CommandBudget] = WeakKeyDictionary()
+        """By collector, the messages that its sockets send together."""
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Ask for the products of each market."""
@@ -56,27 +67,29 @@ class CoinbaseVenue:
         for symbol in wanted.symbols:
             if symbol not in instruments:
                 raise UnknownSymbol(EXCHANGE, symbol, instruments)
-        channels = [channel for channel in self.channels if channel in wanted.channels]
         plans: list[ConnectionPlan] = []
-        for market in ("spot", "futures") if channels else ():
+        for market in ("spot", "futures"):
             symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
-            for start in range(0, len(symbols), SYMBOLS_PER_SOCKET):
-                group = symbols[start : start + SYMBOLS_PER_SOCKET]
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{market}-{start // SYMBOLS_PER_SOCKET}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=self._endpoints(wanted)["spot_ws"],
-                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
-                        instruments=tuple(instruments[symbol] for symbol in group),
+            books = max(1, -(-len(symbols) // BOOK_SOCKETS))
+            for channel, size in (("trades", TRADES_PER_SOCKET), ("book", books)):
+                for start in range(0, len(symbols), size) if channel in wanted.channels else ():
+                    group = symbols[start : start + size]
+                    plans.append(
+                        ConnectionPlan(
+                            name=f"{EXCHANGE}-{market}-{channel}-{start // size}",
+                            exchange=EXCHANGE,
+                            market=market,
+                            url=self._endpoints(wanted)["spot_ws"],
+                            streams=tuple(Stream(channel, symbol) for symbol in group),
+                            instruments=tuple(instruments[symbol] for symbol in group),
+                        )
                     )
-                )
         return plans
 
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
-        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted))
+        budget = self._budgets.setdefault(events, CommandBudget())
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted), budget=budget)
 
     def recorded_session(self, events: EventBuffer) -> RecordedSession:
         """A session for recorded frames of any connection."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
-from simulator.limits import CommandLimit
+from simulator.limits import CommandLimit, WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
@@ -20,7 +20,7 @@ from simulator.venues.coinbase.session import AdvancedSession, acknowledgements
 
 REST_PREFIX = "/spot/api/v3/brokerage/market/"
 # Nothing is documented for REST without a key; ten a second is what clients keep to.
-CALLS_PER_MINUTE = 600
+CALLS_PER_SECOND = 10
 COMMANDS_PER_SECOND = 8
 BOOK_US = 50_000
 SNAPSHOT_TRADES = 100
@@ -51,12 +51,12 @@ class Coinbase(Venue):
         "spot_ws": ("/spot/ws", "wss://advanced-trade-ws.coinbase.com"),
         "spot_rest": ("/spot", "https://api.coinbase.com"),
     }
-    weights: Mapping[str, int] = {"spot": CALLS_PER_MINUTE}
 
     def __init__(
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
+        self.limits = {"spot": WeightLimit(weight_limit or CALLS_PER_SECOND, seconds=1)}
         self.products = {product.spelling.product: product for product in map(Product, markets)}
         self._by_symbol = {product.market.instrument.symbol: product for product in self.products.values()}
         self._aliases = {product.spelling.alias: name for name, product in self.products.items() if product.spelling.alias}
@@ -86,7 +86,7 @@ class Coinbase(Venue):
         """Attach a socket to a channel, after its snapshot."""
         found = self.products[product]
         if channel == "market_trades":
-            recent = list(found.market.recent)[-SNAPSHOT_TRADES:]
+            recent = _last_orders(list(found.market.recent)[-SNAPSHOT_TRADES - 1 :])
             if recent:
                 session.say(frames.trades(found.spelling, recent, kind="snapshot", now_us=now_us))
             self.hub.attach(session.socket, found.streams[channel])
@@ -209,3 +209,8 @@ class Coinbase(Venue):
         product.sent_us = now_us
         message = frames.book(product.spelling, kind="update", bids=bids, asks=asks, time_us=product.time_us, now_us=now_us)
         self._publish(product.streams["level2"], message)
+
+
+def _last_orders(fills: list[Trade]) -> list[Trade]:
+    """The fills without those of the first order, of which some may have been cut off."""
+    return [fill for fill in fills if fill.time_us != fills[0].time_us] if len(fills) > SNAPSHOT_TRADES else fills
