@@ -5,6 +5,7 @@ What belongs here: reading recordings and comparing shapes. What does not: any v
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
@@ -35,11 +36,17 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def text(line: dict[str, Any]) -> str:
+    """What a recorded line carries as text; binary frames are text under gzip, or none of ours to compare."""
+    packed = base64.b64decode(line.get("raw_b64", ""))
+    return gzip.decompress(packed).decode() if packed.startswith(b"\x1f\x8b") else line.get("raw") or ""
+
+
 def recorded(path: Path, wanted: Callable[[Any], bool], *, http: bool = False) -> Any:
     """The first recorded payload that is wanted, numbers kept as spelled."""
     for line in lines(path):
-        if line.get("raw") and line.get("dir", "in") == "in" and (line.get("kind") == "http") == http:
-            decoded = decode(line["raw"])
+        if line.get("dir", "in") == "in" and (line.get("kind") == "http") == http and (payload := text(line)):
+            decoded = decode(payload)
             if wanted(decoded):
                 return decoded
     pytest.fail(f"no such message in {path.name}")
@@ -72,3 +79,14 @@ def same_shape(mine: Any, theirs: Any) -> None:
     assert mine == theirs
     if isinstance(mine, dict):
         assert list(mine) == list(theirs)
+
+
+def kind(value: Any) -> Any:
+    """Keys in their order and types, numbers of any spelling alike: for venues that leave out trailing zeros."""
+    if isinstance(value, dict):
+        return [(key, kind(item)) for key, item in value.items()]
+    if isinstance(value, list):
+        return [kind(value[0])] if value else []
+    if isinstance(value, str):
+        return "number as text" if NUMBER.fullmatch(value) else "text"
+    return "number" if isinstance(value, int | Decimal) and not isinstance(value, bool) else type(value).__name__

@@ -6,6 +6,7 @@ What belongs here: precisions, contract sizes, number formats. What does not: me
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from simulator.instruments import Instrument, listing
 
@@ -84,9 +85,9 @@ def double(value: float) -> str:
     """A double as the venue's spot trades write it: 716.0, 0.078924, 1.98E-4, 4.0E7."""
     if 1e-3 <= value < 1e7:
         return repr(value)
-    mantissa, _, exponent = f"{value:.15e}".partition("e")
-    mantissa = mantissa.rstrip("0")
-    return f"{mantissa}0E{int(exponent)}" if mantissa.endswith(".") else f"{mantissa}E{int(exponent)}"
+    number = Decimal(repr(value)).normalize()
+    digits = "".join(map(str, number.as_tuple().digits))
+    return f"{digits[0]}.{digits[1:] or '0'}E{number.adjusted()}"
 
 
 class Spelling:

@@ -104,7 +104,7 @@ class Htx(Venue):
             if message.get("data_type") != "incremental":
                 return "invalid data_type"
             assert depth is not None
-            late = self.snapshot_delay(feed.market, now_us)
+            late = max(self.snapshot_delay(feed.market, now_us), self._silent(depth.stream, now_us))
             feed.ask(depth, Asked(socket, "", now_us + int(late * 1e6)), stale=None)
             return None
         if depth is not None:
@@ -126,7 +126,9 @@ class Htx(Venue):
                 socket.send(frames.packed(frames.notification(topic, rows, now_us, event="init")))
             return
         feed, name = self._topic(topic)
-        if feed is not None and name == "trade.detail" and feed.groups and acknowledged == feed.spelling.spot:
+        if feed is None or name != "trade.detail" or acknowledged != feed.spelling.spot:
+            return
+        if feed.groups and not self._silent(feed.trade_stream, now_us):
             last = feed.groups[-1]
             socket.send(frames.packed(frames.trades(feed.spelling, last, last[0].time_us + 2_000)))
 
@@ -155,6 +157,13 @@ class Htx(Venue):
             return None
         feed.ask(depth, Asked(socket, identity, now_us + int(late * 1e6)), stale=stale)
         return None
+
+    def _silent(self, stream: Stream, now_us: int) -> float:
+        """Seconds for which a fault keeps a stream from saying anything, also what a subscription begins with."""
+        ends = [
+            fault.end_us for fault in self.faults.active if fault.kind == "stall" and fault.matches(NAME, stream.symbol, stream.channel)
+        ]
+        return max(0.0, (max(ends, default=0) - now_us) / 1e6)
 
     def _topic(self, topic: str) -> tuple[Feed | None, str]:
         """`market.btcusdt.mbp.150` as a market and `mbp.150`."""
