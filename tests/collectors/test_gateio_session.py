@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from collectors.decode import Decoding
@@ -160,7 +161,7 @@ def test_a_hole_in_spot_trades_is_fetched_where_rest_counts_as_the_stream_does()
     socket.spot_trade(8)
     (request,) = socket.requests()
     assert request.url == (
-        f"https://api.gateio.ws/api/v4/spot/trades?currency_pair=BTC_USDT&limit=1000&to={MS // 1000 + 1}&from={MS // 1000}"
+        f"https://api.gateio.ws/api/v4/spot/trades?currency_pair=BTC_USDT&limit=1000&from={MS // 1000}&to={MS // 1000 + 1}"
     )
 
     def row(own: int, number: int) -> dict[str, str]:
@@ -190,21 +191,80 @@ def test_the_sign_of_a_futures_trade_is_the_takers_side_and_internal_rows_are_le
     assert socket.events.writers["gateio", "gateio-usdt-0"].trades.discarded == {"internal": 1}
 
 
-def test_what_a_cut_of_futures_may_have_lost_is_fetched_once_the_stream_stands() -> None:
+def test_what_a_cut_of_futures_may_have_lost_is_fetched_once_a_trade_ends_it() -> None:
     socket = Socket("futures")
     socket.future_trade(5, "-108")
     socket.session.closed(socket.now + 1_000_000)
     again = Socket("futures", socket.events, at=socket.now + 3_000_000)
     again.commands()
-    again.feed("trades", {"status": "success"}, event="subscribe", id=1)
-    (request,) = again.requests()
-    assert request.url.startswith("https://api.gateio.ws/api/v4/futures/usdt/trades?contract=BTC_USDT&limit=1000&to=")
-    rows = [{"id": number, "create_time": MS / 1000, "contract": "BTC_USDT", "size": "10", "price": "100"} for number in (6, 5)]
-    again.session.feed_http(request, json.dumps(rows).encode(), again.now)
     again.future_trade(7, "1")
+    (request,) = again.requests()
+    assert request.url.startswith("https://api.gateio.ws/api/v4/futures/usdt/trades?contract=BTC_USDT&limit=1000&from=")
+    # REST writes create_time_ms in seconds.
+    times = {"create_time": MS // 1000, "create_time_ms": MS / 1000 + 0.111}
+    rows = [{"id": number, "contract": "BTC_USDT", "size": "10", "price": "100", **times} for number in (7, 6, 5)]
+    again.session.feed_http(request, json.dumps(rows).encode(), again.now)
     drained = socket.events.drain()
-    assert [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()] == [("5", "stream"), ("6", "rest"), ("7", "stream")]
-    assert {row["channel"]: row["healed_by"] for row in drained["gaps"].to_pylist()} == {"trades": "reconnect"}
+    landed = [(row["trade_id"], row["source"], row["timestamp"].microsecond) for row in drained["trades"].to_pylist()]
+    assert landed == [("5", "stream", 120_000), ("7", "stream", 120_000), ("6", "rest", 111_000)]
+    assert {row["channel"]: row["healed_by"] for row in drained["gaps"].to_pylist()} == {"trades": "rest"}
+
+
+def test_pages_of_missed_trades_go_back_by_seconds_and_within_one_by_number() -> None:
+    socket = Socket()
+    socket.commands()
+    socket.spot_trade(5)
+    socket.spot_trade(9_000, create_time_ms=str(MS + 9_000))
+    (request,) = socket.requests()
+    own = 9_000
+
+    def full(milliseconds: int) -> bytes:
+        nonlocal own
+        rows = []
+        for _ in range(1000):
+            times = {"create_time": str(milliseconds // 1000), "create_time_ms": str(milliseconds)}
+            rows.append({"id": str(309_000_000 + own * 3), "side": "buy", "amount": "1", "price": "2", "sequence_id": str(own), **times})
+            own -= 1
+        return json.dumps(rows).encode()
+
+    spans = []
+    for milliseconds in (MS + 8_500, MS + 8_400, MS + 8_300, MS + 7_000):
+        socket.session.feed_http(request, full(milliseconds), socket.now)
+        (request,) = socket.requests()
+        spans.append(request.url.partition("&to=")[2])
+    assert spans == [f"{MS // 1000 + 8}", f"{MS // 1000 + 8}&page=2", f"{MS // 1000 + 8}&page=3", f"{MS // 1000 + 7}"]
+
+
+def refused(socket: Socket, command: dict[str, Any], message: str) -> None:
+    error = {"code": 2, "message": message}
+    socket.feed(command["channel"].partition(".")[2], None, event="subscribe", id=command["id"], error=error)
+
+
+def test_a_refused_command_is_asked_again_by_halves_and_a_stream_alone_is_given_up_for_now() -> None:
+    events = EventBuffer()
+    listed = {symbol: msgspec.structs.replace(SPOT, symbol=symbol, native=symbol.replace("/", "_")) for symbol in ("BTC/USDT", "X/USDT")}
+    wanted = Wanted(symbols=tuple(listed), channels=("trades",))
+    (plan,) = VENUE.plan(wanted, listed)
+    socket = Socket(events=events)
+    socket.session = VENUE.session(plan, events, wanted)
+    socket.session.opened(T0)
+    (both,) = socket.commands()
+    refused(socket, both, "unknown currency pair X_USDT")
+    one, other = socket.commands()
+    assert (one["payload"], other["payload"]) == (["BTC_USDT"], ["X_USDT"])
+    refused(socket, other, "unknown currency pair X_USDT")
+    socket.feed("trades", {"status": "success"}, event="subscribe", id=one["id"])
+    assert {place: refusal.reason for place, refusal in events.continuity("gateio").refusals.items()} == {
+        ("X/USDT", "trades"): "unknown currency pair X_USDT"
+    }
+    assert socket.commands() == []
+
+
+def test_a_stream_that_is_subscribed_already_is_not_refused() -> None:
+    socket = Socket()
+    _, book = socket.commands()
+    refused(socket, book, "Alert sub ob.BTC_USDT.400")
+    assert socket.events.continuity("gateio").refusals == {}
 
 
 def test_a_book_follows_and_a_missing_side_is_empty() -> None:

@@ -90,8 +90,8 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
             "usdt",
             "/USDT:USDT",
             notice=True,
-            gaps={"corrupt_trades": 0, "id_reset": 0},
-            unseen={"corrupt_trades": "ids of futures trades are not known to follow each other"},
+            gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 0},
+            unseen=dict.fromkeys(("corrupt_trades", "stall"), "ids of futures trades are not known to follow each other"),
         ),
     ),
     # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.

@@ -13,7 +13,9 @@ import msgspec
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.gateio import messages as wire
@@ -26,11 +28,11 @@ CHANNELS: Final = {
     "liquidations": "public_liquidates",
     "derivatives": "tickers",
 }
+HELD: Final = "Alert sub"
+"""A refusal that says the stream stands."""
 PING_EVERY: Final = 15_000_000
 SILENCE: Final = 45_000_000
 TRADES_LIMIT: Final = 1000
-MAX_FETCHED_TRADES: Final = 50_000
-"""A hole larger than this stays a gap: fetching it would eat the venue's request budget."""
 CALIBRATE_EVERY: Final = 60_000_000
 """REST is asked this often for the sign of a liquidation, until it has told one that the stream told too, microseconds."""
 REMEMBERED: Final = 256
@@ -53,6 +55,10 @@ class LiveSession(MarketSession):
         self._awaited: dict[str, list[Stream]] = {}
         self._ids: dict[tuple[str, int], int] = {}
         """Global id of spot trades by symbol and the pair's own count."""
+        self._agreed: set[str] = set()
+        """Symbols of which REST and the stream were seen to count a trade alike."""
+        self._asked: dict[str, tuple[int, int]] = {}
+        """By symbol, the last second of the page of trades that was asked for, and which page of that second it was."""
         self._uncompared: dict[str, list[tuple[int, float]]] = {}
         """(time, signed size) of liquidations by native id, until the meaning of the sign is known."""
         self._calibrated = False
@@ -61,6 +67,7 @@ class LiveSession(MarketSession):
         self._opened: int | None = None
         self._pinged: int | None = None
         self._ended = False
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -70,37 +77,37 @@ class LiveSession(MarketSession):
         self._opened = now
         for channel in CHANNELS:
             streams = [stream for stream in self.plan.streams if stream.channel == channel]
-            if channel == "book":
-                for stream in streams:
-                    self._command("subscribe", [stream])
-            elif streams:
-                self._command("subscribe", streams)
+            for group in [[stream] for stream in streams] if channel == "book" else [streams] if streams else []:
+                self.actions.append(SendText(self._command("subscribe", group)))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        return self._command("unsubscribe", [stream]), self._command("subscribe", [stream])
 
     def admits(self, native: str) -> bool:
         return native in self.instruments
 
     def renewal(self, symbol: str) -> Callable[[], None]:
         def renew() -> None:
-            stream = Stream("book", symbol)
-            self._command("unsubscribe", [stream])
-            self._command("subscribe", [stream])
+            self.resubscribe([Stream("book", symbol)])
 
         return renew
 
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        return self._fetch_missed if self.spot else None
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An acknowledgement confirms its streams; a refusal carries an error, which may be absent or null on success."""
         streams = self._awaited.pop(str(envelope.id), []) if envelope.event == "subscribe" else []
         if bytes(envelope.error) not in (b"", b"null"):
-            said = bytes(envelope.error).decode(errors="replace")
-            self._log.warning("command refused", channel=envelope.channel, message=said, streams=len(streams))
+            refusal = wire.decode_refusal(envelope.error)
+            self._log.warning("command refused", channel=envelope.channel, message=refusal.message, streams=len(streams))
+            if not refusal.message.startswith(HELD):
+                self._ask_apart(streams, refusal.message or f"code {refusal.code}")
             return
         now = self.last_received
         for stream in streams:
+            self.stream_accepted(stream.symbol, stream.channel)
             if stream.channel == "trades" and stream.symbol not in self.trade_feeds:
-                self._fetch_cut(stream.symbol)
                 self.trade_feed(stream.symbol, contiguous=self.spot)
                 self.acked[stream.symbol] = now
             elif stream.channel == "book" and now is not None:
@@ -127,27 +134,23 @@ class LiveSession(MarketSession):
             if self.spot:
                 self._take_missed(request.symbol, wire.decode_spot_trades_answer(body), received)
             else:
-                rows = wire.decode_futures_trades(body)
-                before = self.writer.trades.landed
-                self.take_futures_rows(rows, received=received, rest=True)
-                if len(rows) >= TRADES_LIMIT and self.writer.trades.landed > before:
-                    oldest = min(wire.trade_time(row.create_time, row.create_time_ms) for row in rows)
-                    start = int(request.url.rpartition("from=")[2].partition("&")[0])
-                    self._page(request.symbol, start=start * 1_000_000, end=oldest)
+                self.take_futures_rows(wire.decode_futures_trades(body), received=received, rest=True)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later; the sign of liquidations comes round again."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.confirm_trades(now)
         self.tick_books(now)
+        self.healer.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"time": now // 1_000_000, "channel": f"{self._prefix}.ping"})))
@@ -160,6 +163,10 @@ class LiveSession(MarketSession):
         if last is not None and now - last > SILENCE and not self._ended:
             self._ended = True
             self.actions.append(Reconnect(f"neither data nor a pong for {SILENCE // 1_000_000} s"))
+
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
 
     def liquidated(self, row: wire.Liquidation, time: int) -> None:
         if not self._calibrated:
@@ -187,8 +194,17 @@ class LiveSession(MarketSession):
         if self.order_sign < 0:
             self._log.error("liquidations name the position's side: those before this moment are landed with the wrong side")
 
-    def _command(self, event: str, streams: list[Stream]) -> None:
-        """The venue refuses commands whose time is more than a minute off its own."""
+    def _ask_apart(self, streams: list[Stream], reason: str) -> None:
+        """A command is refused as a whole: it is asked again by halves, until the streams stand alone that the venue will not give."""
+        if len(streams) > 1:
+            middle = len(streams) // 2
+            self.actions += [SendText(self._command("subscribe", half)) for half in (streams[:middle], streams[middle:])]
+        elif self.last_received is not None:
+            for stream in streams:
+                self.stream_refused(stream.symbol, stream.channel, reason=reason, now=self.last_received)
+
+    def _command(self, event: str, streams: list[Stream]) -> str:
+        """The text of a command; the venue refuses those whose time is more than a minute off its own."""
         channel = streams[0].channel
         payload = [self._natives[stream.symbol] for stream in streams]
         if channel == "book":
@@ -198,21 +214,7 @@ class LiveSession(MarketSession):
             self._awaited[str(self._commands)] = streams
         now = self.last_received or self._opened or 0
         command = {"time": now // 1_000_000, "id": self._commands, "channel": f"{self._prefix}.{CHANNELS[channel]}"}
-        self.actions.append(SendText(wire.encode({**command, "event": event, "payload": payload})))
-
-    def _fetch_cut(self, symbol: str) -> None:
-        """Futures ids do not show a hole, so what a cut may have lost is asked for as soon as the stream stands again."""
-        now = self.last_received
-        if self.spot or now is None:
-            return
-        for gap in self.writer.continuity.open_gaps(symbol, "trades"):
-            if gap.kind == "disconnect" and gap.to_time is None:
-                self._page(symbol, start=gap.from_time, end=now)
-
-    def _fetch_missed(self, feed: TradeFeed, gap: Gap) -> None:
-        if gap.from_sequence is None or gap.to_sequence is None or gap.to_sequence - gap.from_sequence > MAX_FETCHED_TRADES:
-            return
-        self._page(feed.symbol, start=gap.from_time, end=gap.to_time or gap.noticed)
+        return wire.encode({**command, "event": event, "payload": payload})
 
     def _take_missed(self, symbol: str, rows: list[wire.RestSpotTrade], received: int | None) -> None:
         """Land trades of a REST answer by the pair's own count, which is compared with the stream's wherever both have a trade.
@@ -225,34 +227,39 @@ class LiveSession(MarketSession):
                 raise FrameError(
                     EXCHANGE, f"REST trade {row.id} of {symbol} counts as {number}, expected {self._ids[symbol, number]} there"
                 )
-        if not any((symbol, number) in self._ids for number, _, _ in ready):
+        if any((symbol, number) in self._ids for number, _, _ in ready):
+            self._agreed.add(symbol)
+        if symbol not in self._agreed:
             self._log.warning("missed trades cannot be told apart", symbol=symbol, rows=len(rows))
             return
         feed = self.trade_feed(symbol, contiguous=True)
-        before = self.writer.trades.landed
         for number, time, row in sorted(ready, key=_number):
             feed.take_rest(number, time, received=received, sold=row.side == "sell", price=row.price, amount=row.amount)
-            self._ids[symbol, number] = row.id
-        feed.mend(received)
-        if self.writer.trades.landed > before:
-            self._next_page(symbol, min(time for _, time, _ in ready))
 
-    def _next_page(self, symbol: str, oldest: int) -> None:
-        """Answers come newest first: ask on for what lies before the oldest trade, while it has brought something new."""
-        continuity = self.writer.continuity
-        seen = continuity.tape(symbol).seen
-        for gap in continuity.open_gaps(symbol, "trades"):
-            first, last = gap.from_sequence, gap.to_sequence
-            if first is not None and last is not None and last - 1 in seen and seen.missing(first, last):
-                self._page(symbol, start=gap.from_time, end=oldest)
-                return
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Trades of a span, newest first; the venue takes whole seconds, both ends are widened.
 
-    def _page(self, symbol: str, *, start: int, end: int) -> None:
-        """Ask for trades of a span, microseconds; the venue takes whole seconds, both ends are widened."""
+        A page that is full goes on at the second where it ended, page by page where that second alone fills one.
+        """
+        symbol = missing.symbol
+        start, end, page = missing.since // 1_000_000, missing.until // 1_000_000 + 1, 1
+        if last is not None:
+            former, number = self._asked[symbol]
+            behind = missing.after is not None and last.lowest is not None and last.lowest <= missing.after
+            if last.rows < TRADES_LIMIT or last.oldest is None or behind:
+                return None
+            end = min(former, last.oldest // 1_000_000)
+            page = number + 1 if end == former else 1
+            if page > 1 and not last.new:
+                return None
+        self._asked[symbol] = end, page
         native = self._natives[symbol]
-        span = f"limit={TRADES_LIMIT}&to={end // 1_000_000 + 1}&from={start // 1_000_000}"
-        path = f"/spot/trades?currency_pair={native}" if self.spot else f"/futures/{self.plan.market}/trades?contract={native}"
-        self.actions.append(HttpGet(url=f"{self._rest}{path}&{span}", purpose="trades", symbol=symbol))
+        if self.spot:
+            path, further = f"/spot/trades?currency_pair={native}", f"&page={page}"
+        else:
+            path, further = f"/futures/{self.plan.market}/trades?contract={native}", f"&offset={(page - 1) * TRADES_LIMIT}"
+        url = f"{self._rest}{path}&limit={TRADES_LIMIT}&from={start}&to={end}{further if page > 1 else ''}"
+        return HttpGet(url=url, purpose="trades", symbol=symbol)
 
 
 def _number(row: tuple[int, int, wire.RestSpotTrade]) -> int:

@@ -15,6 +15,8 @@ from collectors.errors import FrameError
 from collectors.feeds import GENESIS
 
 EXCHANGE = "gateio"
+LATEST_SECONDS = 100_000_000_000
+"""A time above is in milliseconds."""
 T = TypeVar("T")
 Pairs = list[tuple[float, float]]
 
@@ -39,6 +41,13 @@ class Envelope(Struct, frozen=True, gc=False):
     error: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw = msgspec.Raw()
     params: msgspec.Raw = msgspec.Raw()
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """`error` of an answer to a command."""
+
+    code: int = 0
+    message: str = ""
 
 
 class SpotTrade(Struct, frozen=True, gc=False):
@@ -221,6 +230,7 @@ def _decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
 
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_refusal = _decoder(Refusal).decode
 decode_spot_trade = _decoder(SpotTrade).decode
 decode_futures_trades = _decoder(list[FuturesTrade]).decode
 decode_streamed = _decoder(Streamed).decode
@@ -250,8 +260,9 @@ def millis(value: float) -> int:
 
 
 def trade_time(seconds: float, milliseconds: float | None) -> int:
-    """The finer of the two times a trade carries, microseconds."""
-    return millis(milliseconds) if milliseconds else millis(seconds * 1000)
+    """The finer of the two times a trade carries, microseconds; REST of futures writes create_time_ms in seconds with decimals."""
+    finer = milliseconds or seconds
+    return millis(finer if finer > LATEST_SECONDS else finer * 1000)
 
 
 def sent_time(envelope: Envelope) -> int:

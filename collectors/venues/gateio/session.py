@@ -136,8 +136,9 @@ class MarketSession(BaseSession):
         """The trade feed of a symbol."""
         feed = self.trade_feeds.get(symbol)
         if feed is None:
+            linked = contiguous and self.linked
             feed = self.trade_feeds[symbol] = TradeFeed(
-                self.writer, symbol, session=self, contiguous=contiguous and self.linked, holes=self.holes()
+                self.writer, symbol, session=self, contiguous=linked, holes=self.holes(), seeks=not linked
             )
         return feed
 

@@ -86,10 +86,11 @@ def liquidation(spelling: Spelling, *, price: int, lots: int, buy: bool, time_us
 def answered(channel: str, event: str, *, identity: str, payload: str, connection: int, time_us: int) -> str:
     """A command was carried out; `identity` is the client's id as JSON text or empty, `payload` JSON text."""
     number = f'"id":{identity},' if identity else ""
-    trace = f"{connection:016x}{time_us:016x}"
+    conn = f"{(0xC0DE << 48) + connection:016x}"
+    trace = f"{conn}{time_us:016x}"
     error = '"error":null,' if channel.startswith("futures") else ""
     return (
-        f'{{"time":{time_us // 1_000_000},"time_ms":{time_us // 1000},{number}"conn_id":"{connection:016x}","trace_id":"{trace}",'
+        f'{{"time":{time_us // 1_000_000},"time_ms":{time_us // 1000},{number}"conn_id":"{conn}","trace_id":"{trace}",'
         f'"channel":"{channel}","event":"{event}","payload":{payload},{error}"result":{{"status":"success"}},"requestId":"{trace}"}}'
     )
 
