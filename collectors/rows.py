@@ -32,7 +32,7 @@ _SCHEMAS: Final = {name: DATASETS[name].schema for name in LANDED}
 _TAKER_SIDES: Final = pa.array(["buy", "sell"])
 _BOOK_SIDES: Final = pa.array(["bid", "ask"])
 _SOURCES: Final = pa.array(["stream", "rest"])
-_TUPLED: Final = ("liquidations", "derivatives", "gaps", "dead_letters")
+_TUPLED: Final = ("liquidations", "derivatives", "listings", "gaps", "dead_letters")
 
 
 @dataclass(slots=True)
@@ -119,6 +119,10 @@ class RowWriter:
         """Land what is known of a perpetual at `timestamp`; None for what the message does not say."""
         known = (funding_rate, next_funding, open_interest, mark_price, index_price)
         self._land("derivatives", (self.exchange, symbol, timestamp, local, self._buffer.next_ordinal(), *known))
+
+    def listing(self, symbol: str, *, local: int, state: tuple[object, ...]) -> None:
+        """Land the state of an instrument: (native, market, …, status, active), as the columns of `listings` stand after `ordinal`."""
+        self._land("listings", (self.exchange, symbol, None, local, self._buffer.next_ordinal(), *state))
 
     def duplicate(self, dataset: str, rows: int = 1) -> None:
         """Count rows that had landed before."""

@@ -89,6 +89,10 @@ def comments() -> list[str]:
         {column.name: column.comment for column in CANDLE_COLUMNS},
     )
     described["book_spreads"] = ("Best bid and ask, mid and spread of each book snapshot.", dict(views.BOOK_SPREADS_COMMENTS))
+    described["listings_now"] = (
+        "The newest state of every instrument that was ever listed.",
+        {column.name: column.comment for column in DATASETS["listings"].columns},
+    )
     statements = []
     for name, (description, columns) in described.items():
         statements.append(f"COMMENT ON VIEW {views.identifier(name)} IS {views.quoted(description)}")

@@ -67,6 +67,8 @@ def _views() -> str:
         "| --- | --- |",
         *(f"| `{name}` | {_cell(comment)} |" for name, comment in {**BOOK_SPREADS_COMMENTS, **PARTITION_COMMENTS}.items()),
         "",
+        "## listings_now\n",
+        "The newest row of `listings` of each exchange and symbol, in the columns of `listings`; `status` tells which are still traded.\n",
         "## ohlcv(pair, tf, venue := NULL)\n",
         "Table macro: candles of one symbol in any of the fifteen timeframes, of all exchanges or one:",
         "`FROM ohlcv('BTC/USDT', '4h', venue := 'kraken')`.",

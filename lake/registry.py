@@ -199,6 +199,36 @@ DERIVATIVES: Final = Dataset(
     landed=True,
 )
 
+LISTINGS: Final = Dataset(
+    name="listings",
+    description="Instruments as the venues list them: a row where one is new, changed or gone, and one of each a day.",
+    columns=(
+        EXCHANGE,
+        SYMBOL,
+        _c("timestamp", TIMESTAMP, "Always null: no venue says since when its list holds.", nullable=True, delta=True),
+        _c("local_timestamp", TIMESTAMP, "When the list was received, microseconds UTC.", delta=True),
+        ORDINAL,
+        _c("native", pa.string(), "The venue's own id of the instrument."),
+        _c("market", pa.string(), "The venue's market it belongs to, e.g. spot or usdm."),
+        _c("base", pa.string(), "Base asset."),
+        _c("quote", pa.string(), "Quote asset."),
+        _c("settle", pa.string(), "Asset a contract settles in; null for spot.", nullable=True),
+        _c("contract", pa.bool_(), "True for a derivative."),
+        _c("is_spot", pa.bool_(), "True for a spot pair."),
+        _c("inverse", pa.bool_(), "True where a contract is worth contract_size quote units, so that its base units depend on the price."),
+        _c("tick_size", pa.float64(), "Least difference of prices, quote units; null where not listed.", nullable=True),
+        _c("lot_size", pa.float64(), "Least difference of amounts, base units or contracts; null where not listed.", nullable=True),
+        _c("contract_size", pa.float64(), "Base units (inverse: quote units) a contract holds; 1 where amounts are base units."),
+        _c("status", pa.string(), "trading, halted (listed, but not traded) or gone (no longer listed)."),
+        _c("active", pa.bool_(), "True while it is traded."),
+    ),
+    sort_key=_BY_ARRIVAL,
+    unique_key=("exchange", "symbol", "local_timestamp", "ordinal"),
+    time_column="local_timestamp",
+    merge="first",
+    landed=True,
+)
+
 GAPS: Final = Dataset(
     name="gaps",
     description="What was missed, by channel and symbol, and when it was healed.",
@@ -339,6 +369,7 @@ _ALL: Final = (
     BOOK_SNAPSHOTS,
     LIQUIDATIONS,
     DERIVATIVES,
+    LISTINGS,
     GAPS,
     DEAD_LETTERS,
     LEDGER,

@@ -331,6 +331,11 @@ BOOK_SPREADS_COMMENTS: Final[Mapping[str, str]] = {
 }
 
 
+LISTINGS_NOW: Final = """
+SELECT * FROM listings QUALIFY row_number() OVER (PARTITION BY exchange, symbol ORDER BY local_timestamp DESC, ordinal DESC) = 1
+"""
+
+
 def base_timeframe(timeframe: str) -> str:
     """The longest stored timeframe whose candles nest in those of `timeframe`."""
     return next(stored for stored in reversed(TRADE_TIMEFRAMES) if nests(stored, timeframe))
@@ -356,9 +361,10 @@ SELECT exchange, symbol, tf AS timeframe, bucket AS timestamp, {_CARRIED}, {_VWA
 
 
 def views(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> dict[str, str]:
-    """Every view of the catalog by name, in an order in which each can be created: one a dataset, then `candles` and `book_spreads`."""
+    """Every view of the catalog by name, in an order in which each can be created: one a dataset, then those that read them."""
     return {
         **{name: dataset_select(home, name, at=at, wal=wal, condemned=condemned) for name in DATASETS},
         "candles": candles_select(home, at=at, wal=wal, condemned=condemned),
         "book_spreads": BOOK_SPREADS,
+        "listings_now": LISTINGS_NOW,
     }
