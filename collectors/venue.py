@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from collectors.facts import VenueFacts
     from collectors.feeds import BookFeed
     from collectors.rows import EventBuffer
 
@@ -209,6 +210,8 @@ class Venue(Protocol):
     """Default endpoints by key, e.g. spot_ws, spot_rest; every one can be overridden in settings."""
     channels: Sequence[str]
     limits: Limits
+    facts: VenueFacts
+    """What the venue answers in words."""
 
     def instrument_requests(self, endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
         """Requests whose answers list the instruments of `markets`."""

@@ -11,6 +11,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.binance import instruments, plan
+from collectors.venues.binance.facts import FACTS
 from collectors.venues.binance.live import LiveSession
 from collectors.venues.binance.recorded import Recorded
 
@@ -26,6 +27,7 @@ class BinanceVenue:
         "usdm_rest": "https://fapi.binance.com",
     }
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=300,
         connects_per_seconds=300.0,

@@ -12,6 +12,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bitfinex import instruments
+from collectors.venues.bitfinex.facts import FACTS
 from collectors.venues.bitfinex.live import LiveSession
 from collectors.venues.bitfinex.messages import EXCHANGE
 from collectors.venues.bitfinex.recorded import Recorded
@@ -27,6 +28,7 @@ class BitfinexVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"ws": "wss://api-pub.bitfinex.com/ws/2", "rest": "https://api-pub.bitfinex.com"}
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=20,
         connects_per_seconds=60.0,

@@ -13,6 +13,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bitget import instruments
+from collectors.venues.bitget.facts import FACTS
 from collectors.venues.bitget.instruments import MARKETS
 from collectors.venues.bitget.live import LiveSession
 from collectors.venues.bitget.messages import EXCHANGE
@@ -36,6 +37,7 @@ class BitgetVenue:
         "rest": "https://api.bitget.com",
     }
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=300,
         connects_per_seconds=300.0,

@@ -13,6 +13,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.bybit import instruments
+from collectors.venues.bybit.facts import FACTS
 from collectors.venues.bybit.live import LiveSession
 from collectors.venues.bybit.messages import EXCHANGE
 from collectors.venues.bybit.recorded import Recorded
@@ -32,6 +33,7 @@ class BybitVenue:
         "rest": "https://api.bybit.com",
     }
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=500,
         connects_per_seconds=300.0,

@@ -13,6 +13,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.coinbase import instruments
+from collectors.venues.coinbase.facts import FACTS
 from collectors.venues.coinbase.live import LiveSession
 from collectors.venues.coinbase.messages import EXCHANGE
 from collectors.venues.coinbase.pacing import CommandBudget
@@ -32,6 +33,7 @@ class CoinbaseVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"spot_ws": "wss://advanced-trade-ws.coinbase.com", "spot_rest": "https://api.coinbase.com"}
     channels: Sequence[str] = ("trades", "book")
+    facts = FACTS
     limits = Limits(
         # Eight connections a second are allowed and eight messages, from one address: each socket begins with two.
         connects=1,

@@ -12,6 +12,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.gateio import instruments
+from collectors.venues.gateio.facts import FACTS
 from collectors.venues.gateio.live import LiveSession
 from collectors.venues.gateio.messages import EXCHANGE
 from collectors.venues.gateio.recorded import Recorded
@@ -33,6 +34,7 @@ class GateVenue:
         "rest": "https://api.gateio.ws/api/v4",
     }
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=100,
         connects_per_seconds=60.0,

@@ -11,6 +11,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.htx import instruments, plan
+from collectors.venues.htx.facts import FACTS
 from collectors.venues.htx.live import LiveSession
 from collectors.venues.htx.messages import EXCHANGE
 from collectors.venues.htx.recorded import Recorded
@@ -27,6 +28,7 @@ class HtxVenue:
         "linear_rest": "https://api.hbdm.com",
     }
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=10,
         connects_per_seconds=10.0,

@@ -12,6 +12,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.kraken import futures_products, instruments
+from collectors.venues.kraken.facts import FACTS
 from collectors.venues.kraken.futures_live import LiveFuturesSession
 from collectors.venues.kraken.live import LiveSession
 from collectors.venues.kraken.messages import EXCHANGE
@@ -37,6 +38,7 @@ class KrakenVenue:
         "futures_rest": "https://futures.kraken.com",
     }
     channels: Sequence[str] = ("trades", "book", "liquidations", "derivatives")
+    facts = FACTS
     limits = Limits(
         connects=150,
         connects_per_seconds=600.0,

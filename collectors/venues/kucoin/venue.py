@@ -12,6 +12,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.kucoin import instruments
+from collectors.venues.kucoin.facts import FACTS
 from collectors.venues.kucoin.live import LiveSession
 from collectors.venues.kucoin.messages import EXCHANGE
 from collectors.venues.kucoin.recorded import Recorded
@@ -31,6 +32,7 @@ class KucoinVenue:
         "futures_rest": "https://api-futures.kucoin.com",
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
+    facts = FACTS
     limits = Limits(
         connects=30,
         connects_per_seconds=60.0,

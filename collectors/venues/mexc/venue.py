@@ -11,6 +11,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
 from collectors.venues.mexc import instruments, plan
+from collectors.venues.mexc.facts import FACTS
 from collectors.venues.mexc.live import LiveSession
 from collectors.venues.mexc.messages import EXCHANGE
 from collectors.venues.mexc.recorded import Recorded
@@ -27,6 +28,7 @@ class MexcVenue:
         "perp_rest": "https://contract.mexc.com",
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
+    facts = FACTS
     limits = Limits(
         connects=10,
         connects_per_seconds=10.0,

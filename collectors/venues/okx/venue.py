@@ -13,6 +13,7 @@ from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
 from collectors.venues.okx import instruments
+from collectors.venues.okx.facts import FACTS
 from collectors.venues.okx.live import LiveSession
 from collectors.venues.okx.messages import EXCHANGE
 from collectors.venues.okx.recorded import Recorded
@@ -35,6 +36,7 @@ class OkxVenue:
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"public_ws": "wss://ws.okx.com:8443/ws/v5/public", "rest": "https://www.okx.com"}
     channels: Sequence[str] = CHANNELS
+    facts = FACTS
     limits = Limits(
         connects=3,
         connects_per_seconds=1.0,
