@@ -13,6 +13,8 @@ from simulator.instruments import Instrument
 from simulator.venues.base import Venue
 from simulator.venues.binance import catalogue as binance_catalogue
 from simulator.venues.binance.venue import Binance
+from simulator.venues.bitget import catalogue as bitget_catalogue
+from simulator.venues.bitget.venue import Bitget
 from simulator.venues.bybit import catalogue as bybit_catalogue
 from simulator.venues.bybit.venue import Bybit
 from simulator.venues.coinbase import catalogue as coinbase_catalogue
@@ -40,6 +42,7 @@ class Entry(NamedTuple):
 VENUES: dict[str, Entry] = {
     "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS, binance_catalogue.invented),
     "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
+    "bitget": Entry(Bitget, bitget_catalogue.CATALOGUE, bitget_catalogue.DEFAULT_SYMBOLS),
     "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),
     "gateio": Entry(Gateio, gateio_catalogue.CATALOGUE, gateio_catalogue.DEFAULT_SYMBOLS),
     "htx": Entry(Htx, htx_catalogue.CATALOGUE, htx_catalogue.DEFAULT_SYMBOLS),
