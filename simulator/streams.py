@@ -80,9 +80,17 @@ class Socket:
         self.wire.write(data)
 
     def cut(self) -> None:
-        """Drop the TCP connection without a closing handshake."""
+        """Drop the TCP connection without a closing handshake; what is published from now on counts as sent to nobody here."""
         self._waiting.clear()
+        self.mute()
         self.wire.abort()
+
+    def mute(self) -> None:
+        """Listen to nothing any more."""
+        for stream in self.streams:
+            stream.bare.discard(self)
+            stream.wrapped.discard(self)
+        self.streams.clear()
 
 
 class Stream:
@@ -122,10 +130,7 @@ class Hub:
         """Forget a closed socket and all it listened to."""
         self.sockets.discard(socket)
         self.frames_of_closed += socket.frames_sent
-        for stream in socket.streams:
-            stream.bare.discard(socket)
-            stream.wrapped.discard(socket)
-        socket.streams.clear()
+        socket.mute()
 
     def attach(self, socket: Socket, stream: Stream) -> None:
         """Let a socket listen to the bare stream."""
