@@ -125,7 +125,7 @@ def test_merged_trades_count_their_ids_and_a_missing_one_is_fetched() -> None:
 
     drained = events.drain()
     landed = [(row["trade_id"][-2:], row["side"], row["amount"], row["source"]) for row in drained["trades"].to_pylist()]
-    assert request.url.endswith("/api/v5/market/history-trades?instId=BTC-USDT-SWAP&type=1&after=2760725244&limit=100")
+    assert request.url.endswith("/api/v5/market/trades?instId=BTC-USDT-SWAP&limit=500")
     assert landed == [
         ("37", "buy", 2.0, "stream"),
         ("39", "sell", 2.0, "stream"),
@@ -133,6 +133,33 @@ def test_merged_trades_count_their_ids_and_a_missing_one_is_fetched() -> None:
         *((number, "sell", 0.01, "rest") for number in ("40", "41", "42")),
     ]
     assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+
+
+def test_a_hole_beyond_the_newest_trades_is_paged_through_downwards() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades")
+    session.feed(trade(1_000, 1), START)
+    sent(session)
+    session.feed(trade(1_301, 1), START)
+    session.feed(trade(1_880, 579), START)
+
+    def answer(newest: int, count: int) -> str:
+        """Give `count` trades to the request that waits; the next one's path."""
+        (request,) = session.actions
+        assert isinstance(request, HttpGet)
+        session.actions.clear()
+        known = {"instId": "BTC-USDT-SWAP", "px": "62009", "sz": "1", "side": "sell", "ts": "1783079412200"}
+        found = [known | {"tradeId": str(number)} for number in range(newest, newest - count, -1)]
+        session.feed_http(request, json.dumps({"code": "0", "msg": "", "data": found}).encode(), START)
+        return next((action.url.partition("market/")[2] for action in session.actions if isinstance(action, HttpGet)), "")
+
+    # So much was traded meanwhile that the newest trades end above the hole.
+    assert answer(1_900, 500) == "history-trades?instId=BTC-USDT-SWAP&type=1&after=1302&limit=100"
+    assert answer(1_301, 100) == "history-trades?instId=BTC-USDT-SWAP&type=1&after=1202&limit=100"
+    assert answer(1_201, 100) == "history-trades?instId=BTC-USDT-SWAP&type=1&after=1102&limit=100"
+    assert answer(1_101, 100).startswith("history-trades")
+    assert answer(1_001, 100) == ""
+    assert rows(events, "gaps")[-1]["healed_by"] == "rest"
 
 
 def test_forced_orders_keep_the_side_of_the_order_and_old_ones_are_left_out() -> None:

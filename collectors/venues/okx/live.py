@@ -28,6 +28,8 @@ PING_AFTER: Final = 20_000_000
 """The venue cuts a socket that was silent for 30 s; it answers a ping."""
 DEAD_AFTER: Final = 60_000_000
 TRADES_LIMIT: Final = 100
+"""Trades in a page of the history; the newest of a symbol come five hundred at once."""
+NEWEST_LIMIT: Final = 500
 APART_AFTER: Final = 1_000_000
 """A refusal that names nothing is followed up when the acknowledgements of its command have had this long to come, microseconds."""
 _STATES: Final = ("funding-rate", "open-interest", "mark-price")
@@ -37,6 +39,8 @@ class LiveSession(OkxSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     counted = True
+    # The venue counts commands by the hour; a book that was lost waits for no other's renewal.
+    spacing_seconds = 0.05
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, checksums=Checksums(), names=Names(plan.instruments))
@@ -198,13 +202,16 @@ class LiveSession(OkxSession):
                 self.actions += [SendText(self._subscription([arg])) for arg in self._awaited.pop(command, [])]
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
-        """Single trades by id, downwards from the one after the hole."""
-        before = None if missing.before is None else missing.before + 1
-        if last is not None:
+        """Single trades by id, downwards: the newest first, most holes lie among them, then history from the end of the hole."""
+        native = self._natives[missing.symbol]
+        if last is None:
+            path = f"trades?instId={native}&limit={NEWEST_LIMIT}"
+        else:
             floor = missing.first if missing.first is not None else missing.after
             before = last.lowest
-            if before is None or last.rows < TRADES_LIMIT or (floor is not None and before <= floor):
+            if before is None or (floor is not None and before <= floor):
                 return None
-        place = "" if before is None else f"&after={before}"
-        path = f"/api/v5/market/history-trades?instId={self._natives[missing.symbol]}&type=1{place}&limit={TRADES_LIMIT}"
-        return HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=missing.symbol)
+            if missing.before is not None:
+                before = min(before, missing.before + 1)
+            path = f"history-trades?instId={native}&type=1&after={before}&limit={TRADES_LIMIT}"
+        return HttpGet(url=f"{self._rest}/api/v5/market/{path}", purpose="trades", symbol=missing.symbol)

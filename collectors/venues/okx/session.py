@@ -105,7 +105,7 @@ class OkxSession(BaseSession):
     def take_rest_trades(self, data: bytes | msgspec.Raw, *, received: int | None) -> Outcome:
         """Rows of a REST answer with trades, newest first.
 
-        Where streams do not tell which ids they cover, only those inside a hole land once a stream has begun.
+        What is not missing stays out: newer trades are on their way in the stream, merged, and older ones nobody asked for.
         """
         rows = sorted(wire.decode_trades(data), key=_trade_number)
         for row in rows:
@@ -114,8 +114,9 @@ class OkxSession(BaseSession):
             covers = row.count or 1
             first = row.tradeId - covers + 1
             last = feed.tape.seen.last
-            if not self.counted and last is not None and first <= last and not self._in_hole(known.symbol, row.tradeId):
-                self.writer.duplicate("trades")
+            known_id = row.tradeId in feed.tape.seen if self.counted else last is None or first > last
+            if not known_id and not self._in_hole(known.symbol, row.tradeId):
+                self.writer.discard("trades", "not missing")
                 continue
             feed.take_rest(
                 row.tradeId, time, received=received, sold=sold, price=row.px, amount=known.contract.base(row.sz, row.px), fills=covers
@@ -294,9 +295,10 @@ class OkxSession(BaseSession):
         )
 
     def _in_hole(self, symbol: str, number: int) -> bool:
-        holes = self.writer.continuity.open_gaps(symbol, "trades")
+        """Whether a trade lies in an open gap; one whose end is not known reaches on."""
         return any(
-            gap.from_sequence is not None and gap.to_sequence is not None and gap.from_sequence < number < gap.to_sequence for gap in holes
+            (gap.from_sequence is None or gap.from_sequence < number) and (gap.to_sequence is None or number < gap.to_sequence)
+            for gap in self.writer.continuity.open_gaps(symbol, "trades")
         )
 
 
