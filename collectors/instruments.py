@@ -25,6 +25,8 @@ class Cached(msgspec.Struct, frozen=True):
     market: str
     fetched_at: int
     instruments: list[Instrument]
+    gone: list[str] = []
+    """Symbols that earlier lists held and this one does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class InstrumentList:
     instruments: Mapping[str, Instrument]
     stale_since: int | None = None
     failure: str = ""
+    gone: frozenset[str] = frozenset()
+    """Symbols that were listed once and are no longer."""
 
 
 def cache_path(home: Home, exchange: str, market: str) -> Path:
@@ -55,39 +59,47 @@ async def fetch(
     except CollectorError as error:
         if classify(error) is Verdict.FATAL:
             raise
-        kept = _read(home, venue.exchange, markets)
-        if kept is None:
+        kept = [_read(home, venue.exchange, market) for market in markets]
+        if None in kept:
             raise
-        return InstrumentList(_by_symbol(kept[0]), stale_since=kept[1], failure=str(error))
+        cached = [each for each in kept if each is not None]
+        oldest = min(each.fetched_at for each in cached)
+        return InstrumentList(
+            _by_symbol([instrument for each in cached for instrument in each.instruments]),
+            stale_since=oldest,
+            failure=str(error),
+            gone=frozenset(symbol for each in cached for symbol in each.gone),
+        )
+    gone: set[str] = set()
     for market in markets:
         of_market = [instrument for instrument in found if instrument.market == market]
         if not of_market:
             raise ConnectionLost(f"{venue.exchange} listed no instrument of market {market!r}, expected at least one")
-        _write(home, Cached(venue.exchange, market, now, of_market))
-    return InstrumentList(_by_symbol(found))
+        gone |= _write(home, Cached(venue.exchange, market, now, of_market))
+    return InstrumentList(_by_symbol(found), gone=frozenset(gone))
 
 
 def _by_symbol(instruments: list[Instrument]) -> dict[str, Instrument]:
     return {instrument.symbol: instrument for instrument in instruments}
 
 
-def _write(home: Home, cached: Cached) -> None:
+def _write(home: Home, cached: Cached) -> set[str]:
+    """Keep a list; returns the symbols that were listed before and are no longer."""
+    former = _read(home, cached.exchange, cached.market)
+    now = {instrument.symbol for instrument in cached.instruments}
+    gone = set() if former is None else {*former.gone, *(instrument.symbol for instrument in former.instruments)} - now
+    cached = msgspec.structs.replace(cached, gone=sorted(gone))
     path = cache_path(home, cached.exchange, cached.market)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     temporary.write_bytes(msgspec.json.encode(cached))
     temporary.replace(path)
+    return gone
 
 
-def _read(home: Home, exchange: str, markets: list[str]) -> tuple[list[Instrument], int] | None:
-    """What the cache holds for `markets` and the time of its oldest answer, or None where one is missing or unreadable."""
-    instruments: list[Instrument] = []
-    oldest: int | None = None
-    for market in markets:
-        try:
-            cached = msgspec.json.decode(cache_path(home, exchange, market).read_bytes(), type=Cached)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-        instruments += cached.instruments
-        oldest = cached.fetched_at if oldest is None else min(oldest, cached.fetched_at)
-    return None if oldest is None else (instruments, oldest)
+def _read(home: Home, exchange: str, market: str) -> Cached | None:
+    """What the cache holds of a market, or None where that is missing or unreadable."""
+    try:
+        return msgspec.json.decode(cache_path(home, exchange, market).read_bytes(), type=Cached)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from collectors.continuity import Continuity, Gap
+from collectors.listings import Known
 from collectors.rows import EventBuffer
 from collectors.venue import DATASET_OF, ConnectionPlan
 from lake.paths import Home, Hour
@@ -40,6 +41,7 @@ class Past:
             # After a longer stop the ids of its last trades still tell what was missed.
             self._trades = self._recent("trades", _TRADE_FIELDS, since=now - FAR_BACK_HOURS * HOUR_US, newest_only=True)
         self._gaps = self._open_gaps()
+        self._listings = self._listed()
         self._ends: dict[str, dict[tuple[str, str], int]] = {}
 
     def restore(self, continuity: Continuity, plans: Sequence[ConnectionPlan], events: EventBuffer) -> None:
@@ -66,6 +68,21 @@ class Past:
                     continuity.open_gap(
                         writer, symbol, channel=dataset, kind="disconnect", now=self._now, from_time=end, from_sequence=last
                     )
+
+    def listings(self, exchange: str) -> Mapping[str, Known]:
+        """The newest state of each instrument of an exchange that landed in the last day, by symbol."""
+        return self._listings.get(exchange, {})
+
+    def _listed(self) -> dict[str, dict[str, Known]]:
+        names = registered("listings").schema.names
+        rows = self._recent("listings", tuple(names), since=self._now - 25 * HOUR_US)
+        rows = rows.set_column(names.index("local_timestamp"), "local_timestamp", rows["local_timestamp"].cast(pa.int64()))
+        found: dict[str, dict[str, Known]] = {}
+        after = names.index("ordinal") + 1
+        for row in rows.sort_by([("local_timestamp", "ascending"), ("ordinal", "ascending")]).to_pylist():
+            values = tuple(row.values())
+            found.setdefault(row["exchange"], {})[row["symbol"]] = (row["local_timestamp"], values[after:])
+        return found
 
     def _seed(self, continuity: Continuity, symbol: str) -> None:
         tape = continuity.tape(symbol)

@@ -14,14 +14,15 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from collectors import instruments, status
+from collectors import status
 from collectors.backoff import Backoff
 from collectors.classify import Verdict, classify, is_expected
 from collectors.config import MarketsConfig
 from collectors.connection import Connection, ExchangeContext
 from collectors.http import RestClient
-from collectors.ledger import Counted, Ledger
+from collectors.ledger import Counted, FrameCount, Ledger
 from collectors.link import now_us
+from collectors.listings import Lister, Listings
 from collectors.logs import logger
 from collectors.rawfiles import RawRecorder
 from collectors.redundant import Pair, twin_of
@@ -55,6 +56,7 @@ class Collector:
         self.log: FilteringBoundLogger = logger(collector=settings.collector)
         self._venues = {exchange: venues[exchange] for exchange in config.exchanges}
         self._ledger = Ledger()
+        self._listers: dict[str, Lister] = {}
         self._rates = status.Rates()
         self._landing: Landing | None = None
         self._recorder = RawRecorder(lake.house, settings.collector) if settings.record else None
@@ -99,9 +101,13 @@ class Collector:
         wanted = self.config.exchanges[venue.exchange]
         addresses = self.config.endpoints(venue)
         async with RestClient(venue.exchange, venue.limits, timeout=self.settings.request_timeout_seconds, endpoints=addresses) as rest:
+            writer = self.events.writer(venue.exchange, f"{venue.exchange}-instruments")
+            listings = Listings(writer, past.listings(venue.exchange))
+            lister = Lister(venue=venue, wanted=wanted, endpoints=addresses, rest=rest, home=self.lake.house, listings=listings)
+            self._listers[venue.exchange] = lister
             while True:
                 try:
-                    plans = await self._plans(venue, rest, log)
+                    plans = lister.plans(await lister.fetch())
                     break
                 except Exception as error:  # classify decides
                     if classify(error) is Verdict.FATAL:
@@ -110,23 +116,30 @@ class Collector:
                 await asyncio.sleep(backoff.next_delay())
             raw = None if self._recorder is None else self._recorder.tape(venue.exchange, wanted=wanted, events=self.events)
             context = ExchangeContext(venue, wanted, self.events, rest, self.settings, raw)
-            lines = [self._line(plan, context) for plan in plans]
-            self._expect(venue.exchange, plans)
-            past.restore(self.events.continuity(venue.exchange), plans, self.events)
-            self.watchdog.mark(venue.exchange)
-            self.watchdog.lines |= {line[0].plan.name: line for line in lines}
-            connections = [connection for line in lines for connection in line]
-            self.connections |= {connection.plan.name: connection for connection in connections}
-            await run_until_first(*(connection.run() for connection in connections))
+            self._expect_unlisted(venue.exchange, lister)
+            mine: dict[str, list[Connection]] = {}
 
-    async def _plans(self, venue: Venue, rest: RestClient, log: FilteringBoundLogger) -> list[ConnectionPlan]:
-        wanted = self.config.exchanges[venue.exchange]
-        markets = sorted({venue.market_of(symbol) for symbol in wanted.symbols})
-        listed = await instruments.fetch(venue, self.config.endpoints(venue), markets, rest=rest, home=self.lake.house, now=now_us())
-        if listed.stale_since is not None:
-            age = (now_us() - listed.stale_since) / 3_600_000_000
-            log.warning("instruments from the cache", age_hours=round(age, 2), reason=listed.failure)
-        return venue.plan(wanted, listed.instruments)
+            def start(plans: list[ConnectionPlan]) -> list[Coroutine[Any, Any, None]]:
+                """The connections of plans, known to everyone and ready to run."""
+                lines = [self._line(plan, context) for plan in plans]
+                self._expect(venue.exchange, plans)
+                past.restore(self.events.continuity(venue.exchange), plans, self.events)
+                self.watchdog.mark(venue.exchange)
+                mine.update({line[0].plan.name: line for line in lines})
+                self.watchdog.lines |= {line[0].plan.name: line for line in lines}
+                connections = [connection for line in lines for connection in line]
+                self.connections |= {connection.plan.name: connection for connection in connections}
+                return [connection.run() for connection in connections]
+
+            every = self.settings.instruments_hours * 3600
+            await run_until_first(*start(plans), lister.keep(mine, every, start=start))
+
+    def _expect_unlisted(self, exchange: str, lister: Lister) -> None:
+        """Show wanted symbols that are no longer listed beside those that flow."""
+        self.watch.unlisted[exchange] = lister.unlisted
+        for symbol in sorted(lister.unlisted):
+            for channel in lister.wanted.channels:
+                self.watch.expect(exchange, channel, symbol, connection="")
 
     def _line(self, plan: ConnectionPlan, context: ExchangeContext) -> list[Connection]:
         """The connection of a plan, or both where two are wanted."""
@@ -163,6 +176,8 @@ class Collector:
         waited_since, self._drained = self._drained, time.monotonic()
         batches = self.events.drain()
         counted = [Counted(each.plan.exchange, name, each.frames, each.writer.counts) for name, each in self.connections.items()]
+        writers = {exchange: lister.listings.writer for exchange, lister in self._listers.items()}
+        counted += [Counted(exchange, writer.connection, FrameCount(), writer.counts) for exchange, writer in writers.items()]
         ledger = self._ledger.batch(counted, now)
         self.watchdog.note_sockets()
         back = self.watch.observe(batches)

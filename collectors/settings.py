@@ -57,6 +57,9 @@ class CollectorSettings(BaseSettings):
     resume_hours: float = Field(
         default=2.0, ge=0, le=24, description="How far back landed trades are read at start, so that none lands a second time."
     )
+    instruments_hours: float = Field(
+        default=6.0, gt=0, le=24, description="How often the instrument lists of the exchanges are fetched again, hours."
+    )
     record: bool = Field(
         default=False, description="Keep every raw frame beside the rows, so that `tickhouse decode --diff` can make an hour again."
     )

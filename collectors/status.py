@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from collectors.connection import Connection
+from collectors.listings import UNLISTED
 from collectors.redundant import TWIN
 from collectors.watch import NEVER_SILENT, StreamKey, Watch
 from lake.paths import Home
@@ -36,8 +37,9 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One channel of one symbol. `state`: live, waiting (nothing yet), silent (a stall), refused (by the venue, for `reason`), down (its
-    socket is not open). `silent_after` is the silence in seconds that would be a stall, None where silence is normal.
+    """One channel of one symbol. `state`: live, waiting (nothing yet), silent (a stall), refused (by the venue, for `reason`), unlisted
+    (the venue lists the symbol no longer), down (its socket is not open). `silent_after` is the silence in seconds that would be a
+    stall, None where silence is normal.
 
     `dead_letters` are those of the connection that carries it: a frame that cannot be decoded names no symbol.
     """
@@ -115,7 +117,10 @@ def stream_statuses(watch: Watch, connections: Sequence[ConnectionStatus], rates
     for key, count in watch.streams.items():
         exchange, channel, symbol = key
         carriers = [by_name[name] for name in (count.connection, count.connection + TWIN) if name in by_name]
-        if all(carrier.connected_since is None for carrier in carriers):
+        reason = count.refused
+        if symbol in watch.unlisted.get(exchange, ()):
+            state, reason = "unlisted", UNLISTED
+        elif all(carrier.connected_since is None for carrier in carriers):
             state = "down"
         elif count.refused:
             state = "refused"
@@ -135,7 +140,7 @@ def stream_statuses(watch: Watch, connections: Sequence[ConnectionStatus], rates
                 gaps=count.gaps,
                 dead_letters=sum(carrier.dead_letters for carrier in carriers),
                 silent_after=round(watch.threshold(count), 1) if channel in NEVER_SILENT else None,
-                reason=count.refused,
+                reason=reason,
             )
         )
     return found

@@ -64,14 +64,16 @@ class Watch:
         self.streams: dict[StreamKey, StreamCount] = {}
         self.carried: dict[str, list[StreamKey]] = {}
         """Streams of each planned connection."""
+        self.unlisted: dict[str, set[str]] = {}
+        """By exchange, wanted symbols that are no longer listed; their silence is no stall."""
         self.since: dict[str, int] = {}
         """When the socket of each planned connection opened; pauses that reach behind it are not the stream's own."""
         self._unwatched = StreamCount(connection="")
 
     def expect(self, exchange: str, channel: str, symbol: str, *, connection: str) -> None:
-        """Watch a stream that `connection` carries."""
+        """Watch a stream that `connection` carries; empty where none does, because its symbol is not listed."""
         key = (exchange, channel, symbol)
-        if key not in self.streams:
+        if key not in self.streams or not self.streams[key].connection:
             self.streams[key] = StreamCount(connection)
             self.carried.setdefault(connection, []).append(key)
 
@@ -124,7 +126,7 @@ class Watch:
         found: list[tuple[StreamKey, Step]] = []
         for key in keys:
             count = self.streams[key]
-            if key[1] not in NEVER_SILENT or count.refused:
+            if key[1] not in NEVER_SILENT or count.refused or key[2] in self.unlisted.get(key[0], ()):
                 continue
             if count.silent:
                 if now < count.step_at:
