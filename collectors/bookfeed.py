@@ -17,7 +17,7 @@ SAMPLE_DEPTH: Final = 25
 CROSSED_FOR: Final = 1_000_000
 FRESH: Final = 3_000_000
 """A book that stands by takes over only when it has moved this lately before the last move of the one it replaces, microseconds."""
-ALONE: Final = 2_000_000
+ALONE: Final = 1_000_000
 """A book that stands by takes over from one that has not moved for this long while it did, microseconds."""
 
 

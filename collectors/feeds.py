@@ -64,7 +64,7 @@ class TradeFeed:
 
     __slots__ = (
         *("_carrying", "_holes", "_page", "_seeks", "contiguous", "key"),
-        *("newest_rest", "session", "suspected", "symbol", "tape", "writer"),
+        *("last_received", "newest_rest", "session", "suspected", "symbol", "tape", "writer"),
     )
 
     def __init__(
@@ -85,6 +85,8 @@ class TradeFeed:
         self.tape = writer.continuity.tape(symbol)
         self.newest_rest: int | None = None
         """Time of the last row of the last REST answer, microseconds."""
+        self.last_received: int | None = None
+        """When this socket last brought a trade, new or not."""
         self.suspected: list[Skip] = []
         """Holes that another socket may fill."""
         self._holes = holes
@@ -110,6 +112,7 @@ class TradeFeed:
         """
         if not (0.0 < price < inf and 0.0 < amount < inf):
             raise FrameError(self.writer.exchange, f"trade {number} has price {price} and amount {amount}, expected both above 0")
+        self.last_received = received
         tape = self.tape
         seen = tape.seen
         last = seen.last
@@ -150,6 +153,7 @@ class TradeFeed:
             self._page.add(None, timestamp)
             self._page.new += new
         else:
+            self.last_received = received
             if not self._carrying:
                 self._first(None, timestamp, last=None, received=received)
             if new:

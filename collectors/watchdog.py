@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from collectors.bookfeed import BookFeed
 from collectors.connection import Connection
 from collectors.continuity import Continuity
+from collectors.feeds import TradeFeed
 from collectors.rows import EventBuffer
+from collectors.session import BaseSession
 from collectors.venue import CHANNEL_OF, DATASET_OF, Stream
-from collectors.watch import NEVER_SILENT, Step, StreamKey, Watch
+from collectors.watch import AGAIN_FIRST_US, AGAIN_LONGEST_US, NEVER_SILENT, START_US, Step, StreamKey, Watch
 
 ALL_AT_LEAST: Final = 2
 """So many silent streams, and no other, mean that the socket is dead rather than each of them."""
@@ -23,6 +26,8 @@ class Watchdog:
 
     def __init__(self, watch: Watch, events: EventBuffer) -> None:
         self.lines: dict[str, list[Connection]] = {}
+        self._behind: dict[tuple[str, StreamKey], tuple[int, int]] = {}
+        """By connection and stream: steps taken against a stream that only the other of its pair brings, and when the next is due."""
         self._watch = watch
         self._events = events
 
@@ -51,6 +56,8 @@ class Watchdog:
                 self._retry_refused(keys, standing, continuity, now=now)
                 watched = [key for key in keys if not self._opening(key, continuity, now=now)]
                 self._act(self._watch.silent(watched, now=now, since=self._watch.since[name]), keys, standing, now=now)
+                if len(standing) > 1:
+                    self._compare(watched, standing, continuity, now=now)
 
     def heal(self, keys: Sequence[StreamKey], now: int) -> None:
         """Streams deliver again: end their stalls and refusals."""
@@ -103,6 +110,32 @@ class Watchdog:
             return False
         return key[1] in NEVER_SILENT or now - count.last_event < self._watch.policy.floor_seconds * 1e6
 
+    def _compare(self, keys: Sequence[StreamKey], standing: Sequence[Connection], continuity: Continuity, *, now: int) -> None:
+        """Of a pair, the socket that does not bring what the other does: renew the stream on it, then replace it, and now and then again.
+
+        No gap: somebody brings the stream.
+        """
+        for key in keys:
+            count = self._watch.streams[key]
+            if key[1] not in NEVER_SILENT or count.last_event is None or count.silent or count.refused:
+                continue
+            heard = _heard(key, continuity)
+            patience = int(self._watch.threshold(count) * 1e6)
+            for each in standing:
+                name = each.plan.name
+                last, least = (heard[name], 0) if name in heard else (each.connected_since or now, START_US)
+                if count.last_event - last <= max(patience, min(least, int(self._watch.policy.first_seconds * 1e6))):
+                    self._behind.pop((name, key), None)
+                    continue
+                steps, due = self._behind.get((name, key), (0, now))
+                if now < due:
+                    continue
+                wait = patience if steps == 0 else min(AGAIN_LONGEST_US, AGAIN_FIRST_US << min(steps, 10))
+                self._behind[name, key] = (steps + 1, now + wait)
+                each.log.warning("stream comes over the other socket only", channel=key[1], symbol=key[2])
+                if steps == 1 or not each.resubscribe([_stream(each, key)]):
+                    each.replace(f"{key[1]} of {key[2]} comes over the other socket only")
+
     def _retry_refused(self, keys: Sequence[StreamKey], standing: Sequence[Connection], continuity: Continuity, *, now: int) -> None:
         for key in keys:
             _, channel, symbol = key
@@ -112,6 +145,24 @@ class Watchdog:
                 refusal.tried(now)
                 for each in standing:
                     each.resubscribe([_stream(each, key)])
+
+
+def _heard(key: StreamKey, continuity: Continuity) -> dict[str, int]:
+    """When each connection last brought a stream, whether it landed or not; those that never did are left out."""
+    _, channel, symbol = key
+    feeds: list[BookFeed | TradeFeed] = []
+    if channel == "book":
+        feeds += [feed for feed in continuity.standing.get(symbol, ()) if isinstance(feed, BookFeed)]
+    else:
+        carriers = [each for each in continuity.carriers.get((symbol, DATASET_OF[channel]), ()) if isinstance(each, BaseSession)]
+        feeds += [each.trade_feeds[symbol] for each in carriers if symbol in each.trade_feeds]
+    heard: dict[str, int] = {}
+    for feed in feeds:
+        last = feed.last_time if isinstance(feed, BookFeed) else feed.last_received
+        if last is not None:
+            name = feed.writer.connection
+            heard[name] = max(heard.get(name, 0), last)
+    return heard
 
 
 def _stream(connection: Connection, key: StreamKey) -> Stream:

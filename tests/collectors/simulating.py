@@ -96,11 +96,12 @@ class Running:
         *,
         symbols: Mapping[str, list[str]] = SYMBOLS,
         settings: Mapping[str, str] | None = None,
+        redundant: bool = False,
     ) -> None:
         self.home = Home(root / "home")
         self.log = root / "collector.log"
         config = root / "tickhouse.toml"
-        config.write_text(toml(endpoints, symbols))
+        config.write_text(toml(endpoints, symbols, redundant=redundant))
         environment = {**os.environ, **FAST, **(settings or {})}
         command = [sys.executable, "-m", "collectors", "--home", str(self.home.root), "--config", str(config)]
         with self.log.open("a") as log:
@@ -143,10 +144,11 @@ class Running:
             self.process.wait(10)
 
 
-def toml(endpoints: Mapping[str, Mapping[str, str]], symbols: Mapping[str, list[str]]) -> str:
-    """A tickhouse.toml that asks for `symbols` at `endpoints`."""
+def toml(endpoints: Mapping[str, Mapping[str, str]], symbols: Mapping[str, list[str]], *, redundant: bool = False) -> str:
+    """A tickhouse.toml that asks for `symbols` at `endpoints`, over two sockets each where wanted."""
     lines: list[str] = []
     for exchange, addresses in endpoints.items():
-        lines += [f"[exchanges.{exchange}]", f"symbols = {json.dumps(symbols[exchange])}", f"[exchanges.{exchange}.endpoints]"]
+        lines += [f"[exchanges.{exchange}]", f"symbols = {json.dumps(symbols[exchange])}", f"redundant = {json.dumps(redundant)}"]
+        lines.append(f"[exchanges.{exchange}.endpoints]")
         lines += [f"{key} = {json.dumps(url)}" for key, url in addresses.items()]
     return "\n".join(lines) + "\n"

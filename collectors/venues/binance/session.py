@@ -277,8 +277,9 @@ class MarketSession(BaseSession):
         time = _when(message.E)
         local = time if received is None else received
         funded = message.T > 0 and message.r
+        # A state that landed from another socket says as well that this one carries it.
+        self.carries(symbol, "derivatives", now=local)
         if self._is_news(symbol, "mark", time=time):
-            self.carries(symbol, "derivatives", now=local)
             self.writer.derivative(
                 symbol,
                 time,

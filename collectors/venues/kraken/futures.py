@@ -206,11 +206,12 @@ class FuturesSession(BaseSession):
             return
         time = event_time(EXCHANGE, data.time)
         local = time if received is None else received
+        # A state that landed from another socket says as well that this one carries it.
+        self.carries(product.symbol, "derivatives", now=local)
         if not self.writer.continuity.recent("derivatives").add((product.symbol, time)):
             self.writer.duplicate("derivatives")
             return
         self.writer.continuity.latest[product.symbol] = time
-        self.carries(product.symbol, "derivatives", now=local)
         mark, interest = data.mark_price or None, data.open_interest
         if interest is not None and product.contract.inverse:
             interest = interest / mark if mark else None
