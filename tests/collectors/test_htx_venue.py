@@ -296,6 +296,26 @@ def test_numbers_that_start_over_are_a_gap_and_repeated_ones_are_none() -> None:
     assert [next(iter(command.items())) for command in swap.commands()] == [("unsub", channel), ("sub", channel)]
 
 
+def test_levels_pushed_beyond_the_depth_land_as_deleted() -> None:
+    socket = Socket("linear")
+    name = "market.BTC-USDT.depth.size_20.high_freq"
+
+    def take(event: str, version: int, bids: list[list[float]]) -> None:
+        tick = {"event": event, "version": version, "bids": bids, "asks": [[200, 1000]], "ts": MS}
+        socket.feed(ch=name, ts=MS, tick=tick)
+
+    take("snapshot", 1, [[100 - place, 1000] for place in range(21)])
+    take("update", 2, [[101, 2000], [95, 0]])
+    take("update", 3, [[102, 1000], [103, 1000]])
+    feed = socket.session.book_feeds["BTC/USDT:USDT"]
+    assert [price for price, _ in feed.book.levels()[0]] == [103, 102, 101, 100, 99, 98, 97, 96, 94, *range(93, 82, -1)]
+    rows = [row for row in socket.rows("book_deltas") if not row["is_snapshot"] and row["side"] == "bid"]
+    assert [(row["price"], row["amount"]) for row in rows] == [
+        *((101.0, 2.0), (95.0, 0.0)),
+        *((102.0, 1.0), (103.0, 1.0), (82.0, 0.0), (81.0, 0.0)),
+    ]
+
+
 def test_a_refused_topic_is_a_refused_stream_once_none_of_its_topics_is_left() -> None:
     spot = Socket("spot")
     spot.feed(ts=MS, status="error", **{"err-code": "bad-request", "err-msg": "invalid trade.detail.symbol btcusdt"}, id="1")

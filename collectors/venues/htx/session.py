@@ -6,6 +6,7 @@ Put here: routing by channel or topic; trades and books. Keep out: subscriptions
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import chain
 from math import isfinite
@@ -24,11 +25,12 @@ from collectors.streamed import BookFrame, Rule, StreamedBook
 from collectors.venue import Checksums, Instrument, Outcome, Reconnect
 from collectors.venues.htx import messages as wire
 from collectors.venues.htx import step0
-from collectors.venues.htx.books import FULL, INCREMENTAL, REFRESHED, MbpDiff, counted
+from collectors.venues.htx.books import FULL, INCREMENTAL, REFRESHED, BoundedFeed, MbpDiff, counted
 from collectors.venues.htx.instruments import Names, contract_of, contracts
 from collectors.venues.htx.messages import EXCHANGE
 from collectors.venues.htx.states import States
 
+_HIGH_FREQ: Final = re.compile(r"depth\.size_(\d+)\.high_freq")
 _SIDES: Final = {"buy": False, "sell": True}
 _LARGEST_ID: Final = (1 << 63) - 1
 
@@ -96,24 +98,29 @@ class HtxSession(BaseSession):
         if instrument is not None and trades:
             self._trades(instrument, sorted(trades, key=_trade_time), received, rest=True)
 
-    def diff_book(self, instrument: Instrument) -> DiffBook:
-        """The mbp book of a spot pair, kept from its first frame on."""
+    def diff_book(self, instrument: Instrument, channel: str = "") -> DiffBook:
+        """The mbp book of a spot pair, kept from its first frame on; its depth stands in its channel."""
         symbol = instrument.symbol
         known = self.diff_books.get(symbol)
         if known is None:
-            book = Book()
-            feed = BookFeed(self.writer, symbol, session=self, book=book)
+            size = channel.removeprefix("mbp.")
+            depth = int(size) if size.isdigit() else self.depth
+            feed = BoundedFeed(self.writer, symbol, session=self, depth=depth)
             ask = self.ask_snapshot(instrument.native)
-            known = self.diff_books[symbol] = DiffBook(feed, book, rule=MbpDiff(), depth=self.depth, ask=ask)
+            assert isinstance(feed.book, Book)
+            known = self.diff_books[symbol] = DiffBook(feed, feed.book, rule=MbpDiff(), depth=depth, ask=ask)
         self._ranked(symbol, INCREMENTAL, known.feed)
         return known
 
-    def streamed_book(self, instrument: Instrument, *, rank: int, rule: Rule) -> StreamedBook:
-        """The book of a symbol whose stream carries whole books."""
+    def streamed_book(self, instrument: Instrument, *, rank: int, rule: Rule, depth: int | None = None) -> StreamedBook:
+        """The book of a symbol whose stream carries whole books; `depth` is what it tells of, where it only tells changes."""
         symbol = instrument.symbol
         known = self.streamed.get(symbol)
         if known is None or known.rank != rank:
-            feed = BookFeed(self.writer, symbol, session=self, book=Book())
+            if depth is None:
+                feed = BookFeed(self.writer, symbol, session=self, book=Book())
+            else:
+                feed = BoundedFeed(self.writer, symbol, session=self, depth=depth)
             renew = self.renewal(instrument.native) if rank == INCREMENTAL else None
             known = self.streamed[symbol] = StreamedBook(feed, rule=rule, checksums=Checksums(), renew=renew, rank=rank)
         self._ranked(symbol, rank, known.feed)
@@ -170,9 +177,9 @@ class HtxSession(BaseSession):
         elif channel.startswith("mbp.refresh."):
             return self._full(instrument, frame, rank=REFRESHED, received=received)
         elif channel.startswith("mbp."):
-            self._mbp(instrument, frame, received)
-        elif channel.startswith("depth.size_") and channel.endswith(".high_freq"):
-            self._high_freq(instrument, wire.decode_book(frame.tick), frame, received)
+            self._mbp(instrument, channel, frame, received)
+        elif (size := _HIGH_FREQ.fullmatch(channel)) is not None:
+            self._high_freq(instrument, frame, received, depth=int(size[1]))
         elif channel.startswith(("basis.", "mark_price.")):
             return self._price(native, channel, frame, received)
         else:
@@ -209,7 +216,7 @@ class HtxSession(BaseSession):
         if tick.seqNum is None:
             raise FrameError(EXCHANGE, f"snapshot of {native} names no seqNum")
         now = received if received is not None else _time(frame.ts)
-        self.diff_book(instrument).snapshot(tick.seqNum, bids, asks, received=now)
+        self.diff_book(instrument, channel).snapshot(tick.seqNum, bids, asks, received=now)
         return Outcome.DECODED
 
     def _trades(self, instrument: Instrument, trades: list[wire.Trade], received: int | None, *, rest: bool = False) -> None:
@@ -238,20 +245,21 @@ class HtxSession(BaseSession):
             else:
                 feed.take(number, time, received=received, sold=sold, price=trade.price, amount=amount)
 
-    def _mbp(self, instrument: Instrument, frame: wire.Frame, received: int | None) -> None:
+    def _mbp(self, instrument: Instrument, channel: str, frame: wire.Frame, received: int | None) -> None:
         tick = wire.decode_book(frame.tick)
         bids, asks = self._levels(instrument, tick)
         time = _time(frame.ts) or received
         if tick.seqNum is None or tick.prevSeqNum is None or time is None:
             raise FrameError(EXCHANGE, f"mbp frame of {instrument.native} names no seqNum, prevSeqNum or time")
         diff = Diff(tick.prevSeqNum + 1, tick.seqNum, tick.prevSeqNum, bids, asks, time)
-        self.diff_book(instrument).update(diff, received)
+        self.diff_book(instrument, channel).update(diff, received)
 
-    def _high_freq(self, instrument: Instrument, tick: wire.BookTick, frame: wire.Frame, received: int | None) -> None:
+    def _high_freq(self, instrument: Instrument, frame: wire.Frame, received: int | None, *, depth: int) -> None:
+        tick = wire.decode_book(frame.tick)
         bids, asks = self._levels(instrument, tick)
         if tick.version is None or tick.event not in ("snapshot", "update"):
             raise FrameError(EXCHANGE, f"high_freq frame of {instrument.native} has event {tick.event!r} and version {tick.version}")
-        book = self.streamed_book(instrument, rank=INCREMENTAL, rule=counted)
+        book = self.streamed_book(instrument, rank=INCREMENTAL, rule=counted, depth=depth)
         ready = BookFrame(bids=bids, asks=asks, timestamp=_time(tick.ts or frame.ts), sequence=tick.version)
         take = book.snapshot if tick.event == "snapshot" else book.update
         take(ready, received)
