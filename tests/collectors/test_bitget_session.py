@@ -125,9 +125,10 @@ def test_after_a_cut_rest_is_asked_only_where_the_history_does_not_reach_back(hi
     second.feed(trades("snapshot", *history), START + 2_000_000)
     requests = [action for action in second.actions if isinstance(action, HttpGet)]
     for request in requests:
+        assert f"idLessThan={10**18 + 8}&" in request.url
         rows = [
             {"tradeId": str(10**18 + n), "price": "91250", "size": "0.1", "side": "Sell", "ts": str(START // 1000 + n), "symbol": "BTCUSDT"}
-            for n in (6, 5, 2, 1)
+            for n in (7, 6, 5, 2, 1)
         ]
         second.feed_http(request, json.dumps({"code": "00000", "msg": "success", "data": rows}).encode(), START + 2_000_000)
 

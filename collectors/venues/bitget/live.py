@@ -10,23 +10,29 @@ from typing import Final
 
 import msgspec
 
+from collectors.continuity import Gap
+from collectors.dedup import MAX_RUNS
 from collectors.errors import FrameError
-from collectors.feeds import event_time
+from collectors.feeds import TradeFeed, event_time
+from collectors.healing import CLOCKS_APART, Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText
+from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget.instruments import Names
 from collectors.venues.bitget.messages import EXCHANGE
-from collectors.venues.bitget.session import BOOKS, BitgetSession, Row
+from collectors.venues.bitget.session import BOOKS, BitgetSession, Row, sold_by
 
 BATCH: Final = 50
 PING_EVERY: Final = 25_000_000
 """The venue closes a socket that has not pinged for two minutes and asks for a ping every 30 s."""
 DEAD_AFTER: Final = 75_000_000
 TRADES_LIMIT: Final = 1000
-MAX_PAGES: Final = 20
-_CHANNELS: Final = {"trades": "trade", "book": "books", "derivatives": "ticker"}
+MOST_FETCHED: Final = MAX_RUNS - 500
+"""Ids leave numbers out, so that each is remembered by itself: of a larger hole some would be forgotten while it is fetched."""
+CHANNELS: Final = {"trades": "trade", "book": "books", "derivatives": "ticker"}
+"""The venue's name of each channel on v2."""
 
 
 class LiveSession(BitgetSession):
@@ -38,8 +44,10 @@ class LiveSession(BitgetSession):
         self._rest = endpoints["rest"]
         self._natives = {each.symbol: each.native for each in plan.instruments}
         self._admitted = frozenset(self._natives.values())
-        self._pages: dict[str, int] = {}
+        self._fetched: dict[str, int] = {}
+        """Rows of the walk through each symbol's missed trades so far."""
         self._pinged: int | None = None
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -47,55 +55,54 @@ class LiveSession(BitgetSession):
         if now is not None:
             self.see(now)
             self._pinged = now
-        args = [self._arg(_CHANNELS[each.channel], each.symbol) for each in self.plan.streams if each.channel in _CHANNELS]
-        if any(each.channel == "liquidations" for each in self.plan.streams):
-            args.append({"instType": self.plan.market, "topic": "liquidation"})
+        args = [dict(pairs) for pairs in dict.fromkeys(tuple(self._arg(stream).items()) for stream in self.plan.streams)]
         for start in range(0, len(args), BATCH):
             self.actions.append(SendText(wire.encode({"op": "subscribe", "args": args[start : start + BATCH]})))
+
+    def resubscription(self, stream: Stream) -> tuple[str, str]:
+        args = [self._arg(stream)]
+        return wire.encode({"op": "unsubscribe", "args": args}), wire.encode({"op": "subscribe", "args": args})
 
     def admits(self, market: str, native: str) -> bool:
         return market == self.plan.market and native in self._admitted
 
     def renewal(self, market: str, native: str) -> Callable[[], None]:
         def renew() -> None:
-            args = [{"instType": market.upper(), "channel": "books", "instId": native}]
-            for command in ("unsubscribe", "subscribe"):
-                self.actions.append(SendText(wire.encode({"op": command, "args": args})))
+            self.resubscribe([Stream("book", self.names.symbol(market, native))])
 
         return renew
 
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
+
     def confirmed(self, arg: wire.Arg) -> None:
         now = self.last_received
-        market, native = arg.instType.lower(), arg.native
-        if arg.name == "liquidation" and now is not None:
-            for stream in self.plan.streams:
-                if stream.channel == "liquidations":
+        for stream in self._streams(arg):
+            self.stream_accepted(stream.symbol, stream.channel)
+            match stream.channel:
+                case "liquidations" if now is not None:
                     self.carries(stream.symbol, "liquidations", now=now)
-        elif not self.admits(market, native):
-            return
-        elif arg.name == "trade":
-            symbol = self.names.symbol(market, native)
-            self.trade_feed(symbol)
-            self.acked[symbol] = now
-        elif arg.name == "books" and now is not None:
-            self.book(market, native, rank=BOOKS["books"]).awaited(now)
+                case "trades":
+                    self.trade_feed(stream.symbol)
+                    self.acked[stream.symbol] = now
+                case "book" if now is not None:
+                    self.book(self.plan.market, arg.native, rank=BOOKS["books"]).awaited(now)
 
     def refused(self, envelope: wire.Envelope) -> None:
-        self._log.warning("command refused", code=envelope.code, message=envelope.msg)
+        """A refusal names its argument; one that names none only stands in the log."""
+        self._log.warning("command refused", code=envelope.code, message=envelope.msg, argument=envelope.arg)
+        if envelope.arg is not None and self.last_received is not None:
+            for stream in self._streams(envelope.arg):
+                self.stream_refused(stream.symbol, stream.channel, reason=f"{envelope.msg} ({envelope.code})", now=self.last_received)
 
     def history(self, symbol: str, rows: list[Row], received: int | None) -> None:
-        """The trades a subscription begins with tell whether a cut lost any: they overlap with what has landed, or REST is asked."""
-        del received
+        """The trades a subscription begins with: where they overlap with what has landed, the silence before cost nothing else."""
         seen = self.writer.continuity.tape(symbol).seen
-        if not rows or seen.last is None or any(row[0].isdigit() and int(row[0]) in seen for row in rows):
+        if received is None or not any(row[0].isdigit() and int(row[0]) in seen for row in rows):
             return
         for gap in self.writer.continuity.open_gaps(symbol, "trades"):
-            if gap.kind == "disconnect" and gap.to_time is None:
-                oldest = min(rows, key=lambda row: row[1])
-                gap.to_time = event_time(EXCHANGE, oldest[1])
-                self.writer.gap(gap.row(None, None))
-                self._pages[symbol] = 0
-                self._page(symbol, before=oldest[0])
+            if gap.kind in ("disconnect", "stall") and gap.to_time is None:
+                self.writer.continuity.heal(self.writer, gap, by="reconnect", now=received, to_time=received)
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -110,13 +117,14 @@ class LiveSession(BitgetSession):
             rows = sorted(wire.decode_trades(answer.data), key=_time)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        self._mend(request.symbol, rows, received=received)
+        self._land_missed(request.symbol, rows, received=received)
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
@@ -124,6 +132,7 @@ class LiveSession(BitgetSession):
         for book in self.streamed.values():
             book.tick(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText("ping"))
@@ -131,37 +140,52 @@ class LiveSession(BitgetSession):
             self.last_received = now
             self.actions.append(Reconnect("nothing came for over a minute, not even an answer to pings"))
 
-    def _mend(self, symbol: str, rows: list[wire.TradeData], *, received: int | None) -> None:
-        """Land rows that lie in holes; a hole is healed when the pages reach back before it, or end."""
-        continuity = self.writer.continuity
-        gaps = [gap for gap in continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
+
+    def _land_missed(self, symbol: str, rows: list[wire.TradeData], *, received: int | None) -> None:
+        """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
+        gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
         if not gaps:
             return
-        reached = False
+        after, first = gaps[0].from_sequence, gaps[0]
+        since = first.from_time - CLOCKS_APART if first.last_event is None else first.last_event
+        feed = self.trade_feed(symbol)
         for row in rows:
             time, number = event_time(EXCHANGE, row.ts), int(row.tradeId)
-            since = min(gap.from_sequence or 0 for gap in gaps)
-            if number <= since:
-                reached = True
-                continue
-            self.trade_feed(symbol).take_rest(
-                number, time, received=received, sold=row.side.lower() == "sell", price=row.price, amount=row.size
-            )
-        if reached or len(rows) < TRADES_LIMIT:
-            for gap in gaps:
-                continuity.heal(self.writer, gap, by="rest", now=gap.noticed if received is None else received)
-        elif self._pages.get(symbol, 0) < MAX_PAGES:
-            self._pages[symbol] = self._pages.get(symbol, 0) + 1
-            self._page(symbol, before=rows[0].tradeId)
+            if number >= after if after is not None else time >= since:
+                sold = sold_by(row.side)
+                feed.take_rest(number, time, received=received, sold=sold, price=row.price, amount=row.size)
 
-    def _page(self, symbol: str, *, before: str) -> None:
-        native, market = self._natives[symbol], self.plan.market
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Trades by id, downwards from the one after the hole."""
+        symbol, market = missing.symbol, self.plan.market
+        before = None if missing.before is None else missing.before + 1
+        self._fetched[symbol] = 0 if last is None else self._fetched.get(symbol, 0) + last.rows
+        if last is not None:
+            if last.rows < TRADES_LIMIT or last.lowest is None or self._fetched[symbol] + TRADES_LIMIT > MOST_FETCHED:
+                return None
+            before = last.lowest
         where = "spot/market/fills-history?" if market == "spot" else f"mix/market/fills-history?productType={market.upper()}&"
-        url = f"{self._rest}/api/v2/{where}symbol={native}&idLessThan={before}&limit={TRADES_LIMIT}"
-        self.actions.append(HttpGet(url=url, purpose="trades", symbol=symbol))
+        below = "" if before is None else f"&idLessThan={before}"
+        url = f"{self._rest}/api/v2/{where}symbol={self._natives[symbol]}{below}&limit={TRADES_LIMIT}"
+        return HttpGet(url=url, purpose="trades", symbol=symbol)
 
-    def _arg(self, channel: str, symbol: str) -> dict[str, str]:
-        return {"instType": self.plan.market.upper(), "channel": channel, "instId": self._natives[symbol]}
+    def _arg(self, stream: Stream) -> dict[str, str]:
+        if stream.channel == "liquidations":
+            return {"instType": self.plan.market, "topic": "liquidation"}
+        return {"instType": self.plan.market.upper(), "channel": CHANNELS[stream.channel], "instId": self._natives[stream.symbol]}
+
+    def _streams(self, arg: wire.Arg) -> list[Stream]:
+        """Streams of the plan that an argument stands for: one, or the liquidations of all."""
+        if arg.name == "liquidation":
+            return [stream for stream in self.plan.streams if stream.channel == "liquidations"]
+        if not self.admits(arg.instType.lower(), arg.native):
+            return []
+        symbol = self.names.symbol(self.plan.market, arg.native)
+        found = next((channel for channel, name in CHANNELS.items() if name == arg.name), None)
+        return [stream for stream in self.plan.streams if (stream.channel, stream.symbol) == (found, symbol)]
 
 
 def _time(row: wire.TradeData) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book, Level
+from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -58,6 +59,10 @@ class BitgetSession(BaseSession):
         del market, native
         return None
 
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What fetches trades that were missed; None where nobody can be asked."""
+        return None
+
     def confirmed(self, arg: wire.Arg) -> None:
         """A subscription was acknowledged."""
 
@@ -88,10 +93,11 @@ class BitgetSession(BaseSession):
             raise FrameError(EXCHANGE, str(error)) from error
 
     def trade_feed(self, symbol: str) -> TradeFeed:
-        """The trade feed of a symbol; ids grow without following each other."""
+        """The trade feed of a symbol; ids grow without following each other, so that each silence is looked into."""
         feed = self.trade_feeds.get(symbol)
         if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
+            feed = TradeFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
         return feed
 
     def book(self, market: str, native: str, *, rank: int) -> StreamedBook:
