@@ -197,7 +197,7 @@ def test_what_a_socket_is_refused(simulate: Any, dial: Any) -> None:
                 {"channel": "trades-all", "instId": "BTC-USDT"},
                 {"channel": "trades", "instId": "BTC-USDT"},
             )
-            answers = []
+            answers: list[dict[str, str]] = []
             async with asyncio.timeout(5):
                 while len(answers) < 3:
                     message = json.loads(await socket.recv())
