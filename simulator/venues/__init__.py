@@ -13,6 +13,8 @@ from simulator.instruments import Instrument
 from simulator.venues.base import Venue
 from simulator.venues.binance import catalogue as binance_catalogue
 from simulator.venues.binance.venue import Binance
+from simulator.venues.bitfinex import catalogue as bitfinex_catalogue
+from simulator.venues.bitfinex.venue import Bitfinex
 from simulator.venues.bitget import catalogue as bitget_catalogue
 from simulator.venues.bitget.venue import Bitget
 from simulator.venues.bybit import catalogue as bybit_catalogue
@@ -41,6 +43,7 @@ class Entry(NamedTuple):
 
 VENUES: dict[str, Entry] = {
     "binance": Entry(Binance, binance_catalogue.CATALOGUE, binance_catalogue.DEFAULT_SYMBOLS, binance_catalogue.invented),
+    "bitfinex": Entry(Bitfinex, bitfinex_catalogue.CATALOGUE, bitfinex_catalogue.DEFAULT_SYMBOLS),
     "coinbase": Entry(Coinbase, coinbase_catalogue.CATALOGUE, coinbase_catalogue.DEFAULT_SYMBOLS),
     "bitget": Entry(Bitget, bitget_catalogue.CATALOGUE, bitget_catalogue.DEFAULT_SYMBOLS),
     "bybit": Entry(Bybit, bybit_catalogue.CATALOGUE, bybit_catalogue.DEFAULT_SYMBOLS),

@@ -26,7 +26,7 @@ class BitfinexVenue:
     """Spot (margin included) and perpetuals, over the one v2 socket. Forced closings of all symbols come in one channel."""
 
     exchange = EXCHANGE
-    endpoints: Mapping[str, str] = {"ws": "wss://api-pub.bitfinex.com/ws/2", "rest": "https://api-pub.bitfinex.com"}
+    endpoints: Mapping[str, str] = {"public_ws": "wss://api-pub.bitfinex.com/ws/2", "rest": "https://api-pub.bitfinex.com"}
     channels: Sequence[str] = CHANNELS
     facts = FACTS
     limits = Limits(
@@ -62,7 +62,7 @@ class BitfinexVenue:
             if symbol not in instruments:
                 raise UnknownSymbol(self.exchange, symbol, instruments)
         chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-        url = self._endpoints(wanted)["ws"]
+        url = self._endpoints(wanted)["public_ws"]
         plans: list[ConnectionPlan] = []
         for market, carried in _CARRIED.items():
             channels = [channel for channel in carried if channel in wanted.channels]
