@@ -93,6 +93,8 @@ class Pause:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.reason = ""
         self.banned = False
+        self.bans = 0
+        """Refusals since the last answer."""
         self._until = 0.0
         self._clock = clock
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -26,7 +27,9 @@ from collectors.venue import HttpGet, Limits, RestBudget
 
 ATTEMPTS: Final = 4
 DEFAULT_PAUSE_SECONDS: Final = 5.0
-DEFAULT_BAN_SECONDS: Final = 120.0
+FIRST_BAN_SECONDS: Final = 120.0
+LONGEST_BAN_SECONDS: Final = 900.0
+"""A host that refuses us without saying for how long is left alone for the first of these, twice as long each further time."""
 SHARE: Final = 0.9
 """Of what a venue allows, what we use: others may ask from the same address."""
 
@@ -44,7 +47,7 @@ class _Route:
 class RestClient:
     """GETs of one exchange. 429 pauses its host for Retry-After and tries again; 418 and other refusals raise `Refused`.
 
-    `endpoints` are the venue's addresses by key, with overrides in place: `Limits.rest` speaks of them.
+    `endpoints` are the venue's addresses by key, with overrides in place: `Limits.rest` speaks of them. Pauses follow `clock`, seconds.
     """
 
     def __init__(
@@ -56,11 +59,13 @@ class RestClient:
         endpoints: Mapping[str, str] | None = None,
         backoff: BackoffPolicy | None = None,
         attempts: int = ATTEMPTS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.exchange = exchange
         self.requests = 0
         self._attempts = attempts
         self._policy = backoff or BackoffPolicy(first_seconds=0.25, cap_seconds=5.0)
+        self._clock = clock
         self._pauses: dict[str, Pause] = {}
         self._routes = [self._route(budget, endpoints or {}) for budget in limits.rest]
         # The longest address first: of two that both begin a URL it is the one meant. Budgets that name purposes before those that do not.
@@ -110,6 +115,7 @@ class RestClient:
                 if (used := answer.headers.get(used_header, "") if used_header else "").isdigit():
                     gate.window.learn(float(used))
                 if answer.status_code == httpx.codes.OK:
+                    gate.pause.bans = 0
                     return answer.content
                 last = f"status {answer.status_code}"
                 if not self._may_repeat(answer, request, gate):
@@ -125,7 +131,7 @@ class RestClient:
     def _route(self, budget: RestBudget, endpoints: Mapping[str, str]) -> _Route:
         prefix = endpoints.get(budget.endpoint, "")
         window = Window(budget.weight * SHARE, budget.per_seconds)
-        return _Route(prefix, budget.purposes, budget.used_header, Gate(window, self._pauses.setdefault(prefix, Pause())))
+        return _Route(prefix, budget.purposes, budget.used_header, Gate(window, self._pauses.setdefault(prefix, Pause(self._clock))))
 
     def _gate(self, request: HttpGet) -> tuple[Gate, str]:
         """Where a request waits, and the header that tells what its host has counted."""
@@ -135,7 +141,7 @@ class RestClient:
         parts = urlsplit(request.url)
         host = f"{parts.scheme}://{parts.netloc}"
         if host not in self._gates:
-            self._gates[host] = Gate(self._others, self._pauses.setdefault(host, Pause()))
+            self._gates[host] = Gate(self._others, self._pauses.setdefault(host, Pause(self._clock)))
         return self._gates[host], ""
 
     def _may_repeat(self, answer: httpx.Response, request: HttpGet, gate: Gate) -> bool:
@@ -145,8 +151,10 @@ class RestClient:
             self._pause(gate, retry_after(answer, DEFAULT_PAUSE_SECONDS), "too many requests (429)")
             return True
         if status in REFUSING_STATUS:
-            if status == httpx.codes.IM_A_TEAPOT or "retry-after" in answer.headers:
-                self._pause(gate, retry_after(answer, DEFAULT_BAN_SECONDS), f"banned (status {status})", banned=True)
+            if not gate.pause.seconds:
+                guessed = min(LONGEST_BAN_SECONDS, FIRST_BAN_SECONDS * 2.0 ** min(gate.pause.bans, 8))
+                gate.pause.bans += 1
+                self._pause(gate, retry_after(answer, guessed), f"refused (status {status})", banned=True)
             raise Refused(f"{self.exchange} refused {request.purpose} with status {status}: {request.url}")
         return status >= 500 or status == httpx.codes.REQUEST_TIMEOUT
 

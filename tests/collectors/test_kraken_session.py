@@ -244,6 +244,20 @@ def test_a_hole_in_trade_ids_is_fetched_over_rest() -> None:
     assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == [None, "rest"]
 
 
+def test_too_many_requests_said_with_status_200_are_repeated_later() -> None:
+    socket = Socket()
+    socket.commands()
+    socket.trade(5)
+    socket.trade(8)
+    (request,) = [action for action in socket.session.actions if isinstance(action, HttpGet)]
+    socket.session.actions.clear()
+    assert socket.session.feed_http(request, b'{"error":["EAPI:Rate limit exceeded"]}', socket.now) is Outcome.IGNORED
+    socket.session.tick(socket.now + 500_000)
+    assert socket.session.actions == []
+    socket.session.tick(socket.now + 1_100_000)
+    assert [action.url for action in socket.session.actions if isinstance(action, HttpGet)] == [request.url]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"price": 0}, {"qty": -1}, {"side": "b"}, {"timestamp": "yesterday"}, {"timestamp": "1999-01-01T00:00:00.0Z"}, {"trade_id": "x"}],

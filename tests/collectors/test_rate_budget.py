@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,12 +45,12 @@ class Host:
 
 
 @asynccontextmanager
-async def serving(host: Host, *budgets: RestBudget) -> AsyncIterator[tuple[RestClient, str]]:
+async def serving(host: Host, *budgets: RestBudget, **more: Any) -> AsyncIterator[tuple[RestClient, str]]:
     server = await asyncio.start_server(host.handle, "127.0.0.1", 0)
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     limits = Limits(connects=1, connects_per_seconds=1.0, rest_weight=1000, rest_weight_per_seconds=1.0, rest=budgets)
     endpoints = {"spot_rest": f"{base}/spot", "futures_rest": f"{base}/futures"}
-    async with server, RestClient("toy", limits, timeout=2, endpoints=endpoints, backoff=FAST) as rest:
+    async with server, RestClient("toy", limits, timeout=2, endpoints=endpoints, backoff=FAST, **more) as rest:
         yield rest, base
 
 
@@ -171,6 +172,29 @@ def test_a_ban_fails_whoever_waits_for_that_host_and_is_not_prodded() -> None:
 
     assert all(isinstance(answer, Refused) for answer in answers)
     assert host.paths() == ["/spot/0", "/futures/1"]
+
+
+def test_a_refusal_that_names_no_time_is_left_alone_longer_each_time() -> None:
+    host = Host()
+    host.statuses["spot"] = [(403, ""), (451, "")]
+
+    async def ask() -> list[float]:
+        now = [0.0]
+        async with serving(host, budget("spot_rest", 100), clock=lambda: now[0]) as (rest, base):
+            request = HttpGet(url=f"{base}/spot/depth", purpose="depth")
+            waits = []
+            for _ in range(2):
+                with pytest.raises(Refused, match="refused depth with status"):
+                    await rest.get(request)
+                waits.append(rest.paused_seconds)
+                with pytest.raises(Refused, match="is not asked for depth"):
+                    await rest.get(request)
+                now[0] += rest.paused_seconds
+            assert await rest.get(request) == b"ok"
+            return waits
+
+    assert asyncio.run(ask()) == [120, 240]
+    assert len(host.asked) == 3
 
 
 def test_a_pause_too_long_to_wait_for_fails_the_request() -> None:

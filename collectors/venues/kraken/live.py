@@ -32,6 +32,7 @@ HELD: Final = "Already subscribed"
 """A refusal that says the stream stands."""
 _NUMBERS: Final = {"trades": 1, "book": 2}
 """`req_id` of the commands of each channel: the answer repeats it, and a refusal names its channel in no other way."""
+TOO_MANY: Final = ("EAPI:Rate limit", "EGeneral:Too many requests")
 DISORDER: Final = 1_000_000
 """Trades are not quite in the order of their times, microseconds."""
 
@@ -97,6 +98,10 @@ class LiveSession(SpotSession):
         if request.purpose != "trades":
             return Outcome.IGNORED
         try:
+            if any(error.startswith(TOO_MANY) for error in wire.decode_trades_answer(body).error):
+                # The venue says so with status 200, too.
+                self.healer.failed(request, received if received is not None else self.last_received or 0)
+                return Outcome.IGNORED
             outcome = self.take_trades_answer(request.symbol, body, received=received)
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
