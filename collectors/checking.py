@@ -169,5 +169,5 @@ def _problems(report: CheckReport, venue: Venue) -> list[str]:
         elif stream.subscribed and stream.channel == "book" and not stream.rows:
             problems.append(f"{where} was acknowledged, but no book has come")
         if stream.gaps:
-            problems.append(f"{where} had {stream.gaps} gaps")
+            problems.append(f"{where} had {stream.gaps} gap{'s' if stream.gaps > 1 else ''}")
     return problems

@@ -102,6 +102,8 @@ class Continuity:
         self.gaps: dict[tuple[str, str], list[Gap]] = {}
         self.refusals: dict[tuple[str, str], Refusal] = {}
         """Streams the venue refused, by symbol and channel."""
+        self.acknowledged: set[tuple[str, str]] = set()
+        """Symbols and channels whose subscription the venue has acknowledged, where its sessions say so."""
         self.opened_gaps = 0
         self._last_start: dict[tuple[str, str], int] = {}
 
@@ -166,9 +168,11 @@ class Continuity:
         """Note that the venue refused a stream; when it is asked for again is settled by the tries, however often it is refused."""
         known = self.refusals.setdefault((symbol, channel), Refusal(reason, now + RETRY_FIRST))
         known.reason = reason
+        self.acknowledged.discard((symbol, channel))
 
     def accepted(self, symbol: str, channel: str) -> None:
         """A stream stands: it is refused no longer."""
+        self.acknowledged.add((symbol, channel))
         self.refusals.pop((symbol, channel), None)
 
     def open_gaps(self, symbol: str, channel: str) -> list[Gap]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import collecting, decoding, demonstrating, running, viewing
+from orchestration.cli import checking, collecting, decoding, demonstrating, running, viewing
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "collect": collecting.collect,
     "simulate": collecting.simulate,
     "decode": decoding.decode,
+    "venues": checking.venues,
+    "check": checking.check,
     "backfill": running.backfill,
     "sql": viewing.sql,
     "files": viewing.files,
