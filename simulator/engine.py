@@ -147,7 +147,7 @@ class Engine:
             venue, market = pulse.venue, pulse.market
             dollars = MEDIAN_FORCED_USD * float(np.exp(1.2 * self._rng.standard_normal()))
             fills = market.order(now_us, buy=bool(self._rng.random() < 0.5), dollars=dollars)
-            self.ledger.trade(market.instrument, fills, delivered=venue.trades(market, fills), wires=venue.wire_ids(market, fills))
+            self.ledger.trade(market.instrument, fills, delivered=venue.forced(market, fills), wires=venue.wire_ids(market, fills))
             changes = market.take()
             if changes is not None:
                 venue.changes(market, changes)

@@ -105,6 +105,10 @@ class Venue(ABC):
     def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
         """Send the fills of one taker order; of each, whether a socket was sent it."""
 
+    def forced(self, market: Market, fills: list[Trade]) -> list[bool]:
+        """The same for the fills of a forced order, where the venue's trades tell that they were."""
+        return self.trades(market, fills)
+
     @abstractmethod
     def changes(self, market: Market, changes: Changes) -> None:
         """Send, or keep for the next frame, what changed in a book."""

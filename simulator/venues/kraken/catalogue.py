@@ -6,6 +6,7 @@ What belongs here: precisions, v2 symbols, REST pair keys. What does not: messag
 from __future__ import annotations
 
 from simulator.instruments import Instrument
+from simulator.venues.kraken.futures_catalogue import PERPETUALS
 
 NAME = "kraken"
 
@@ -35,8 +36,9 @@ _PAIRS = (
     ("SOL", "USDT", 2),
 )
 LOT_DECIMALS = 8
-CATALOGUE: tuple[Instrument, ...] = tuple(
-    Instrument(NAME, "spot", f"{base}/{quote}", base, quote, decimals, LOT_DECIMALS) for base, quote, decimals in _PAIRS
+CATALOGUE: tuple[Instrument, ...] = (
+    *(Instrument(NAME, "spot", f"{base}/{quote}", base, quote, decimals, LOT_DECIMALS) for base, quote, decimals in _PAIRS),
+    *PERPETUALS,
 )
 DEFAULT_SYMBOLS = ("BTC/USD", "ETH/USD", "SOL/USD", "BTC/USDT")
 

@@ -66,7 +66,7 @@ def _pair(instrument: Instrument) -> dict[str, Any]:
 
 def asset_pairs(instruments: Iterable[Instrument], *, only: set[str] | None = None) -> str | None:
     """Body of AssetPairs; None if one of the pairs in `only` is unknown."""
-    rows = {Spelling(item).key: _pair(item) for item in instruments}
+    rows = {Spelling(item).key: _pair(item) for item in instruments if item.market == "spot"}
     if only is not None:
         named = {name: key for key, row in rows.items() for name in (key, row["altname"], row["wsname"])}
         if not only <= named.keys():
@@ -77,7 +77,7 @@ def asset_pairs(instruments: Iterable[Instrument], *, only: set[str] | None = No
 
 def instrument_channel(instruments: Iterable[Instrument]) -> str:
     """Data object of the v2 instrument channel."""
-    items = list(instruments)
+    items = [item for item in instruments if item.market == "spot"]
     assets = sorted({name for item in items for name in (item.base, item.quote)})
     data = {
         "assets": [{"id": name, "status": "enabled", "precision": 10, "precision_display": 5, "borrowable": True} for name in assets],

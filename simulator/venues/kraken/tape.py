@@ -81,7 +81,10 @@ def acknowledged(method: str, channel: str, symbol: str, time_us: int) -> str:
 
 
 class KrakenReel(Reel):
-    """The v2 socket."""
+    """The v2 socket; perpetuals have no tape."""
+
+    def __init__(self, markets: Sequence[Market], gaps: Sequence[Gap]) -> None:
+        super().__init__([market for market in markets if market.instrument.market == "spot"], gaps)
 
     def tapes(self) -> Sequence[Tape]:
         return [KrakenTape(market, self.gaps) for market in self.markets]

@@ -1,4 +1,4 @@
-"""Kraken as the server sees it: the v2 socket, windows per depth, REST dispatch.
+"""Kraken as the server sees it: the v2 socket, windows per depth, REST dispatch; perpetuals are handed to futures.py.
 
 What belongs here: which client sees which trades and levels. What does not: texts (frames.py, rest.py), commands (session.py).
 """
@@ -12,8 +12,11 @@ from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
-from simulator.venues.kraken import frames, rest
+from simulator.venues.kraken import frames, futures_rest, rest
 from simulator.venues.kraken.catalogue import NAME, Spelling
+from simulator.venues.kraken.futures import CHARTS_PREFIX, SOCKET_PATH, Futures
+from simulator.venues.kraken.futures import REST_PREFIX as FUTURES_PREFIX
+from simulator.venues.kraken.futures_session import acknowledgements as futures_acknowledgements
 from simulator.venues.kraken.session import DEPTHS, KrakenSession, acknowledgements
 from simulator.window import Window
 
@@ -38,12 +41,14 @@ class Pair:
 
 
 class Kraken(Venue):
-    """Spot pairs over WebSocket v2."""
+    """Spot pairs over WebSocket v2, linear perpetuals over the Futures socket."""
 
     name = NAME
     endpoints: Mapping[str, tuple[str, str]] = {
         "spot_ws": ("/spot/v2", "wss://ws.kraken.com/v2"),
         "spot_rest": ("/spot", "https://api.kraken.com"),
+        "futures_ws": (SOCKET_PATH, "wss://futures.kraken.com/ws/v1"),
+        "futures_rest": ("/futures", "https://futures.kraken.com"),
     }
     weights: Mapping[str, int] = {"spot": CALLS_PER_MINUTE}
 
@@ -51,13 +56,24 @@ class Kraken(Venue):
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.pairs = {market.instrument.symbol: Pair(market) for market in markets}
+        self.pairs = {market.instrument.symbol: Pair(market) for market in markets if market.instrument.market == "spot"}
+        self.futures = Futures(
+            [market for market in markets if market.instrument.market != "spot"],
+            [item for item in self.listed if item.market != "spot"],
+            hub=hub,
+            weight_limit=weight_limit,
+            delay=self.snapshot_delay,
+            later=self.later,
+        )
+        self.limits["futures"] = self.futures.limit
         self.instruments = Stream("instrument", exchange=NAME, market="spot", symbol="*", channel="instruments")
         self._sessions: dict[Socket, KrakenSession] = {}
         self._delayed: set[tuple[Socket, str, int]] = set()
 
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
         del query
+        if path.rstrip("/") == SOCKET_PATH:
+            return self.futures.connect(socket)
         if path.rstrip("/") != "/spot/v2":
             return None
         socket.market = "spot"
@@ -124,6 +140,11 @@ class Kraken(Venue):
         self._delayed.discard((socket, symbol, depth))
 
     def rest(self, path: str, params: Mapping[str, str], now_us: int) -> Answer | None:
+        if path.startswith((FUTURES_PREFIX, CHARTS_PREFIX)):
+            wait = self.throttled("futures", now_us, symbol=self.futures.symbol_of(path, params))
+            if wait:
+                return futures_rest.failed(429, "apiLimitExceeded", now_us, headers={"Retry-After": str(wait)})
+            return self.futures.answer(path, params, now_us, self.snapshot)
         if not path.startswith(REST_PREFIX):
             return None
         call = path.removeprefix(REST_PREFIX)
@@ -159,19 +180,44 @@ class Kraken(Venue):
         return Answer(200, rest.depth(pair.spelling, image, count=int(params.get("count", 100))), delay_s=late)
 
     def acknowledge(self, text: str, now_us: int) -> list[str]:
-        return acknowledgements(text, now_us)
+        return futures_acknowledgements(text) if '"event"' in text else acknowledgements(text, now_us)
 
     def pace(self, instrument: Instrument, messages_per_s: float) -> Pace:
+        if instrument.market != "spot":
+            # Every fill and every level is a message of its own: about three of an order and four of a move.
+            return Pace(0.15 * messages_per_s, 0.15 * messages_per_s)
         # An order makes two messages, its trades and its book change; a move makes one.
-        del instrument
         return Pace(0.3 * messages_per_s, 0.4 * messages_per_s)
 
+    def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:
+        if market.instrument.market != "spot":
+            return self.futures.wire_ids(market, fills)
+        return super().wire_ids(market, fills)
+
+    def restart_sequence(self, market: Market, now_us: int) -> None:
+        super().restart_sequence(market, now_us)
+        if market.instrument.market != "spot":
+            self.futures.restart_sequence(market)
+
+    def forced(self, market: Market, fills: list[Trade]) -> list[bool]:
+        return self.futures.trades(market, fills, kind="liquidation")
+
+    def liquidation(self, market: Market, fills: list[Trade], now_us: int) -> bool | None:
+        """Forced orders have no message beside their trades."""
+        del fills, now_us
+        return self.futures.told(market)
+
     def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
+        if market.instrument.market != "spot":
+            return self.futures.trades(market, fills)
         pair = self.pairs[market.instrument.symbol]
         sent = pair.trades.wanted and self.hub.publish(pair.trades, frames.trades(pair.spelling, fills))
         return [sent] * len(fills)
 
     def changes(self, market: Market, changes: Changes) -> None:
+        if market.instrument.market != "spot":
+            self.futures.changes(market, changes)
+            return
         pair = self.pairs[market.instrument.symbol]
         crc = -1
         for depth, window in list(pair.windows.items()):
@@ -187,6 +233,7 @@ class Kraken(Venue):
             self.hub.publish(stream, frames.book(pair.spelling, kind="update", bids=bids, asks=asks, crc=crc, time_us=changes.time_us))
 
     def clock(self, now_us: int) -> None:
+        self.futures.clock(now_us)
         for socket, session in list(self._sessions.items()):
             if socket not in self.hub.sockets:
                 del self._sessions[socket]
