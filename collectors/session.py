@@ -90,10 +90,14 @@ class BaseSession:
         """Nothing has come of a stream since `since` though it should: open its gap; its next row tells what the silence cost."""
         continuity = self.writer.continuity
         dataset = DATASET_OF[stream.channel]
-        tape = continuity.tapes.get(stream.symbol) if dataset == "trades" else None
-        if dataset == "trades" and stream.symbol in self.trade_feeds:
-            self.trade_feeds[stream.symbol].pause()
-        continuity.stall(self.writer, stream.symbol, dataset, now=now, from_time=since, from_sequence=tape.seen.last if tape else None)
+        last: int | None = None
+        if dataset == "trades":
+            last = continuity.tape(stream.symbol).seen.last
+            if stream.symbol in self.trade_feeds:
+                self.trade_feeds[stream.symbol].pause()
+        elif dataset == "book_deltas" and stream.symbol in self.book_feeds:
+            last = self.book_feeds[stream.symbol].sequence
+        continuity.stall(self.writer, stream.symbol, dataset, now=now, from_time=since, from_sequence=last)
 
     def carries(self, symbol: str, channel: str, *, now: int) -> None:
         """A liquidation or derivative stream stands: note it, and close the gap that its former socket left."""

@@ -88,6 +88,9 @@ class Watch:
                 key = (exchange, channel, symbol)
                 count = self.streams.get(key, self._unwatched)
                 count.rows += rows
+                if channel == "book" and (count.silent or count.refused) and last % HOUR_US == 0:
+                    # The book as it stood, written out when an hour opens: nobody has sent it.
+                    continue
                 if self._lives(count, last):
                     back.append(key)
         if (gaps := batches.get("gaps")) is not None:
@@ -100,9 +103,6 @@ class Watch:
         """Note a sign of life at `last`; True when it ends a silence or a refusal."""
         before = count.last_event
         if count.silent or count.refused:
-            if last % HOUR_US == 0:
-                # The book as it stood, written out when an hour opens: nobody has sent it.
-                return False
             if count.silent and before is not None and last > before:
                 count.rhythm.alarmed((last - before) / 1e6, self.policy)
             count.silent, count.refused, count.steps = False, "", 0

@@ -13,7 +13,7 @@ import pytest
 from tests.collectors.proxying import Proxy
 from tests.collectors.simulating import SYMBOLS, Running, Simulator, until
 
-CUTS = 6
+CUTS = 4
 
 
 class Redundant(Running):
