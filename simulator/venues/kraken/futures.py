@@ -145,11 +145,12 @@ class Futures:
         if not stream.wanted:
             product.sequence += len(changes.bids) + len(changes.asks)
             return
-        for side, levels in (("buy", changes.bids), ("sell", changes.asks)):
-            for level in levels.items():
-                product.sequence += 1
-                text = frames.book(product.contract, side=side, level=level, sequence=product.sequence, time_us=changes.time_us)
-                self.hub.publish(stream, text)
+        levels = [("buy", level) for level in changes.bids.items()] + [("sell", level) for level in changes.asks.items()]
+        # What leaves goes first: between two messages, too, a book is never crossed.
+        for side, level in sorted(levels, key=lambda each: each[1][1] > 0):
+            product.sequence += 1
+            text = frames.book(product.contract, side=side, level=level, sequence=product.sequence, time_us=changes.time_us)
+            self.hub.publish(stream, text)
 
     def restart_sequence(self, market: Market) -> None:
         """The count of a book starts over without a word."""

@@ -59,8 +59,8 @@ def ticker(
     return (
         f'{{"time":{now_ms},"product_id":"{contract.product}","funding_rate":{rate * mark!r},'
         f'"funding_rate_prediction":{rate * mark * 0.9!r},"relative_funding_rate":{rate!r},'
-        f'"relative_funding_rate_prediction":{rate * 0.9!r},"next_funding_rate_time":{(now_ms // HOUR_MS + 1) * HOUR_MS},"feed":"ticker","bid":{price},"ask":{contract.price(ask[0])},'
-        f'"bid_size":{contract.size(bid[1])},"ask_size":{contract.size(ask[1])},"volume":100353.21,"dtm":0,"leverage":"50x",'
+        f'"relative_funding_rate_prediction":{rate * 0.9!r},"next_funding_rate_time":{(now_ms // HOUR_MS + 1) * HOUR_MS},"feed":"ticker",'
+        f'"bid":{price},"ask":{contract.price(ask[0])},"bid_size":{contract.size(bid[1])},"ask_size":{contract.size(ask[1])},"volume":100353.21,"dtm":0,"leverage":"50x",'
         f'"index":{round(index, 5)!r},"premium":-0.1,"last":{price},"change":-0.52,"suspended":false,"tag":"perpetual",'
         f'"pair":"{contract.base}:USD","openInterest":{interest!r},"markPrice":{round(mark, 6)!r},"maturityTime":0,"post_only":false,'
         f'"volumeQuote":{round(100353.21 * index, 2)!r}}}'
