@@ -44,7 +44,7 @@ class Bitfinex(Venue):
     ) -> None:
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
         self.feeds = {market.instrument: Feed(market, self) for market in markets}
-        self.forced = Stream(LIQUIDATIONS, exchange=NAME, market="perp", symbol="*", channel="liquidations")
+        self.forced_stream = Stream(LIQUIDATIONS, exchange=NAME, market="perp", symbol="*", channel="liquidations")
         self.sessions: dict[Socket, BitfinexSession] = {}
         self._by_symbol = {feed.spelling.symbol: feed for feed in self.feeds.values()}
         self._ladders = {ladder.stream: ladder for feed in self.feeds.values() for ladder in feed.ladders.values()}
@@ -65,7 +65,7 @@ class Bitfinex(Venue):
         """The stream of a subscription; None where there is none."""
         if asked.channel == "status":
             if asked.name == LIQUIDATIONS:
-                return self.forced
+                return self.forced_stream
             feed = self._by_symbol.get(asked.name.removeprefix("deriv:"))
             found = asked.name.startswith("deriv:") and feed is not None and tradable(feed.market)
             return feed.status_stream if feed is not None and found else None
@@ -200,9 +200,9 @@ class Bitfinex(Venue):
         if not tradable(market):
             return None
         announced, executed = self.feeds[market.instrument].forced(fills, now_us)
-        delivered = self.publish(self.forced, announced)
+        delivered = self.publish(self.forced_stream, announced)
         self.later(now_us + 300_000, partial(self._executed, executed))
         return delivered
 
     def _executed(self, body: str) -> None:
-        self.publish(self.forced, body)
+        self.publish(self.forced_stream, body)
