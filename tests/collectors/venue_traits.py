@@ -67,6 +67,10 @@ DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
 }
 
 
+BITFINEX_GAPS: Mapping[str, int | tuple[int, ...]] = {
+    role: (1, 2) if role in {"drop_delta", "corrupt_book", "bad_checksum", "slow_snapshot", "http_429"} else (0, 1) for role in ROLES
+} | {"reorder": (0, 1, 2)}
+
 READY: tuple[str, ...] = ()
 """Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
 
@@ -74,6 +78,15 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
         Market("spot", "/USDT", notice=True),
         Market("usdm", "/USDT:USDT"),
+    ),
+    "bitget": (
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "id_reset": 1}, unseen={"corrupt_trades": "ids grow but leave numbers out"}),
+        Market(
+            "usdt-futures",
+            "/USDT:USDT",
+            gaps={"corrupt_trades": 0, "id_reset": 1},
+            unseen={"corrupt_trades": "ids grow but leave numbers out"},
+        ),
     ),
     "bybit": (
         Market("spot", "/USDT", gaps={"id_reset": 0}, heals=False),
@@ -83,6 +96,11 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
             gaps={"corrupt_trades": 0, "id_reset": 0},
             unseen={"corrupt_trades": "ids of contract trades are UUIDs without an order"},
         ),
+    ),
+    # The count of frames is that of a whole socket, so that several lost frames put the trades of all its symbols in doubt.
+    "bitfinex": (
+        Market("spot", "/USD", notice=True, gaps=BITFINEX_GAPS),
+        Market("perp", "/USDT:USDT", notice=True, gaps=BITFINEX_GAPS),
     ),
     "gateio": (
         Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),

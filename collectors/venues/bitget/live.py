@@ -38,6 +38,9 @@ CHANNELS: Final = {"trades": "trade", "book": "books", "derivatives": "ticker"}
 class LiveSession(BitgetSession):
     """The life of one socket of a `ConnectionPlan`; a socket of v3 carries liquidations only."""
 
+    spacing_seconds = 0.12
+    """The gateway cuts a client that sends more than ten messages a second."""
+
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, checksums=Checksums(), names=Names(plan.instruments))
         self.plan = plan
@@ -95,14 +98,20 @@ class LiveSession(BitgetSession):
             for stream in self._streams(envelope.arg):
                 self.stream_refused(stream.symbol, stream.channel, reason=f"{envelope.msg} ({envelope.code})", now=self.last_received)
 
-    def history(self, symbol: str, rows: list[Row], received: int | None) -> None:
-        """The trades a subscription begins with: where they overlap with what has landed, the silence before cost nothing else."""
-        seen = self.writer.continuity.tape(symbol).seen
-        if received is None or not any(row[0].isdigit() and int(row[0]) in seen for row in rows):
-            return
-        for gap in self.writer.continuity.open_gaps(symbol, "trades"):
-            if gap.kind in ("disconnect", "stall") and gap.to_time is None:
-                self.writer.continuity.heal(self.writer, gap, by="reconnect", now=received, to_time=received)
+    def history(self, symbol: str, rows: list[Row], received: int | None) -> bool:
+        """After a cut, trades that overlap with what has landed tell that nothing else was lost.
+
+        While a stream is silent they say nothing about the stream: only an update ends its gap, and REST brings what was missed.
+        """
+        continuity = self.writer.continuity
+        if continuity.stalled(symbol, "trades") is not None:
+            return False
+        seen = continuity.tape(symbol).seen
+        if received is not None and any(row[0].isdigit() and int(row[0]) in seen for row in rows):
+            for gap in continuity.open_gaps(symbol, "trades"):
+                if gap.kind == "disconnect" and gap.to_time is None:
+                    continuity.heal(self.writer, gap, by="reconnect", now=received, to_time=received)
+        return True
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""

@@ -69,8 +69,10 @@ class BitgetSession(BaseSession):
     def refused(self, envelope: wire.Envelope) -> None:
         """A command was refused."""
 
-    def history(self, symbol: str, rows: list[Row], received: int | None) -> None:
-        """Trades a subscription begins with are about to land, newest first."""
+    def history(self, symbol: str, rows: list[Row], received: int | None) -> bool:
+        """Whether the trades a subscription begins with, newest first, are to land."""
+        del symbol, rows, received
+        return True
 
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
@@ -118,7 +120,9 @@ class BitgetSession(BaseSession):
                 raise FrameError(EXCHANGE, f"trade {identity} has price {price} and amount {amount}, expected both above 0")
         if first:
             ready.reverse()
-            self.history(symbol, rows, received)
+            if not self.history(symbol, rows, received):
+                self.writer.discard("trades", "history of a silent stream", rows=len(rows))
+                return
         ready.sort(key=_moment)
         feed = self.trade_feed(symbol)
         for time, identity, sold, price, amount in ready:

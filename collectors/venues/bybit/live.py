@@ -41,6 +41,9 @@ HELD: Final = "already subscribed"
 class LiveSession(BybitSession):
     """The life of one socket of a `ConnectionPlan`."""
 
+    spacing_seconds = 0.1
+    """The venue names no limit of commands."""
+
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         super().__init__(writer, names=Names(plan.market, plan.instruments))
         self.plan = plan
