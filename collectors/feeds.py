@@ -238,7 +238,7 @@ class TradeFeed:
         for hole in self.suspected:
             if not self.tape.seen.missing(hole.last, hole.number):
                 continue
-            if now - hole.noticed > SETTLE_AFTER or len(self.writer.continuity.carriers.get((self.symbol, "trades"), ())) < 2:
+            if now - hole.noticed > SETTLE_AFTER:
                 self._missed(hole)
             else:
                 waiting.append(hole)

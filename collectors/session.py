@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from collectors.feeds import BookFeed, TradeFeed, hour_start
+from collectors.feeds import SETTLE_AFTER, BookFeed, TradeFeed, hour_start
 from collectors.rows import RowWriter
 from collectors.venue import DATASET_OF, Action, SendText, Stream
 from lake.paths import HOUR_US
@@ -150,4 +150,4 @@ class BaseSession:
             if isinstance(other, BaseSession) and (heir := other.trade_feeds.get(trades.symbol)) is not None:
                 heir.suspected += trades.suspected
                 return
-        trades.settle(trades.suspected[-1].noticed)
+        trades.settle(trades.suspected[-1].noticed + SETTLE_AFTER + 1)
