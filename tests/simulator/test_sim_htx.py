@@ -15,9 +15,10 @@ import pytest
 
 from simulator.faults import Faults
 from simulator.market import Market
+from simulator.numbers import fixed
 from simulator.streams import Hub, Socket
 from simulator.venues.htx import frames, rest
-from simulator.venues.htx.catalogue import CATALOGUE, Spelling, double, fixed
+from simulator.venues.htx.catalogue import CATALOGUE, Spelling, double
 from simulator.venues.htx.feed import Feed
 from simulator.venues.htx.session import PING_US, MarketSession
 from simulator.venues.htx.venue import Htx

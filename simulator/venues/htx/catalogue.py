@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from simulator.instruments import Instrument, listing
+from simulator.numbers import Prices, fixed
 
 NAME = "htx"
 SPOT = "spot"
@@ -69,17 +70,6 @@ CATALOGUE: tuple[Instrument, ...] = (
 )
 DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT", "BTC/USDT:USDT", "ETH/USDT:USDT")
 
-REMEMBERED_PRICES = 50_000
-
-
-def fixed(number: int, decimals: int) -> str:
-    """A whole number of 10**-decimals as plain decimal text without trailing zeros."""
-    if decimals <= 0:
-        return str(number * 10**-decimals)
-    digits = str(number).zfill(decimals + 1)
-    text = f"{digits[:-decimals]}.{digits[-decimals:]}".rstrip("0")
-    return text.removesuffix(".")
-
 
 def double(value: float) -> str:
     """A double as the venue's spot trades write it: 716.0, 0.078924, 1.98E-4, 4.0E7."""
@@ -93,7 +83,7 @@ def double(value: float) -> str:
 class Spelling:
     """How one market is written: the native id, prices and amounts."""
 
-    __slots__ = ("_lot_divisor", "_prices", "_tick_divisor", "instrument", "native", "spot")
+    __slots__ = ("_lot_divisor", "_tick_divisor", "instrument", "native", "price", "spot")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -101,16 +91,8 @@ class Spelling:
         self.native = (instrument.base + instrument.quote).lower() if self.spot else f"{instrument.base}-{instrument.quote}"
         self._tick_divisor = 10**instrument.tick_decimals
         self._lot_divisor = 10**instrument.lot_decimals
-        self._prices: dict[int, str] = {}
-
-    def price(self, ticks: int) -> str:
-        """A price in a book or a contract's trade: 9144, 9138.61."""
-        text = self._prices.get(ticks)
-        if text is None:
-            if len(self._prices) > REMEMBERED_PRICES:
-                self._prices.clear()
-            text = self._prices[ticks] = fixed(ticks, self.instrument.tick_decimals)
-        return text
+        self.price = Prices(instrument.tick_decimals)
+        """Spells a price in a book or a contract's trade: 9144, 9138.61."""
 
     def amount(self, lots: int) -> str:
         """An amount in a book: contracts of a swap, base units on spot, there with an exponent below a thousandth."""

@@ -12,9 +12,10 @@ from typing import Any
 from simulator.candles import SECONDS, Candle, candles, open_time
 from simulator.instruments import Instrument
 from simulator.market import Image
+from simulator.numbers import fixed
 from simulator.venues.base import Answer
 from simulator.venues.htx import frames
-from simulator.venues.htx.catalogue import Spelling, fixed
+from simulator.venues.htx.catalogue import Spelling
 from simulator.venues.htx.feed import Feed
 
 MOST_TRADES = 2_000
