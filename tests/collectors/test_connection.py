@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -16,6 +17,7 @@ from collectors.breaker import BreakerState
 from collectors.connection import Connection, ExchangeContext
 from collectors.errors import ConfigError, FrameError
 from collectors.http import RestClient
+from collectors.redundant import Pair, twin_of
 from collectors.rows import EventBuffer, RowWriter
 from collectors.settings import CollectorSettings
 from collectors.venue import (
@@ -144,6 +146,7 @@ class Market:
     def __init__(self, script: Callable[[ServerConnection, int], Awaitable[None]]) -> None:
         self.script = script
         self.opened: list[float] = []
+        self.closed = 0
         self.heard: list[tuple[float, str]] = []
 
     async def handle(self, socket: ServerConnection) -> None:
@@ -155,6 +158,7 @@ class Market:
         except ConnectionClosed:
             pass
         finally:
+            self.closed += 1
             listening.cancel()
 
     async def _listen(self, socket: ServerConnection) -> None:
@@ -198,6 +202,27 @@ async def connecting(url: str, venue: ToyVenue, *, max_age: float | None = None,
             task.cancel()
             ended = await asyncio.gather(task, return_exceptions=True)
             assert isinstance(ended[0], asyncio.CancelledError | ConfigError), ended
+
+
+@asynccontextmanager
+async def paired(market: Market, venue: ToyVenue, *, max_age: float) -> AsyncIterator[list[Connection]]:
+    """Both connections of a plan whose sockets live `max_age` seconds."""
+    async with serve(market.handle, "127.0.0.1", 0) as server, RestClient("toy", venue.limits, timeout=1.0, attempts=1) as rest:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        context = ExchangeContext(venue, Wanted(symbols=(SYMBOL,), channels=("trades",), redundant=True), EventBuffer(), rest, settings())
+        streams = (Stream("trades", SYMBOL),)
+        plan = ConnectionPlan(
+            name="toy-0", exchange="toy", market="spot", url=url, streams=streams, instruments=(), max_age_seconds=max_age
+        )
+        pair = Pair()
+        connections = [Connection(each, context, pair=pair) for each in (plan, twin_of(plan))]
+        tasks = [asyncio.create_task(connection.run()) for connection in connections]
+        try:
+            yield connections
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until(true: Callable[[], object], *, seconds: float = 5.0) -> None:
@@ -474,5 +499,58 @@ def test_a_rest_answer_goes_back_into_its_session_and_is_accounted_for():
                 assert connection.reconnects == 0
                 ticks = venue.ticks
                 await until(lambda: venue.ticks > ticks + 2)
+
+    asyncio.run(scenario())
+
+
+def test_the_two_sockets_of_a_pair_are_never_opened_together_and_hand_over_one_after_the_other(monkeypatch):
+    monkeypatch.setattr("collectors.connection.OVERLAP_SECONDS", 0.2)
+    published = [0]
+
+    async def script(socket: ServerConnection, number: int) -> None:
+        while True:
+            published[0] += 1
+            await socket.send(json.dumps({"id": published[0]}))
+            await asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        market = Market(script)
+        both: list[bool] = []
+        async with paired(market, ToyVenue(), max_age=1.0) as connections:
+
+            def done() -> bool:
+                both.append(connections[0].pair.replacing.locked() and len(market.opened) - market.closed > 3)
+                return min(each.reconnects for each in connections) >= 2
+
+            await until(done, seconds=20.0)
+            assert {each.plan.name for each in connections} == {"toy-0", "toy-0b"}
+            assert gaps(connections[0]) == []
+        assert not any(both), "never more than three sockets: one of the two hands over at a time"
+        assert min(after - before for before, after in pairwise(sorted(market.opened))) >= 0.9
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_is_renewed_on_the_socket_that_stands_and_a_socket_replaced_beside_it():
+    async def script(socket: ServerConnection, number: int) -> None:
+        n = 0
+        while True:
+            n += 1
+            await socket.send(json.dumps({"id": n}))
+            await asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        market = Market(script)
+        async with running(market, ToyVenue(), handover_seconds=0.5) as connection:
+            assert connection.resubscribe([Stream("trades", SYMBOL)]) == ()
+            await until(lambda: connection.frames.decoded > 5)
+
+            assert connection.resubscribe([Stream("trades", SYMBOL), Stream("book", SYMBOL)]) == [Stream("trades", SYMBOL)]
+            await until(lambda: "renew trades" in [text for _, text in market.heard])
+            assert len(market.opened) == 1
+
+            connection.replace("asked to")
+            await until(lambda: connection.reconnects == 1, seconds=10.0)
+            assert gaps(connection) == []
 
     asyncio.run(scenario())
