@@ -27,6 +27,10 @@ from simulator.venues.htx import catalogue as htx_catalogue
 from simulator.venues.htx.venue import Htx
 from simulator.venues.kraken import catalogue as kraken_catalogue
 from simulator.venues.kraken.venue import Kraken
+from simulator.venues.kucoin import catalogue as kucoin_catalogue
+from simulator.venues.kucoin.venue import Kucoin
+from simulator.venues.mexc import catalogue as mexc_catalogue
+from simulator.venues.mexc.venue import Mexc
 from simulator.venues.okx import catalogue as okx_catalogue
 from simulator.venues.okx.venue import Okx
 
@@ -50,6 +54,8 @@ VENUES: dict[str, Entry] = {
     "gateio": Entry(Gateio, gateio_catalogue.CATALOGUE, gateio_catalogue.DEFAULT_SYMBOLS),
     "htx": Entry(Htx, htx_catalogue.CATALOGUE, htx_catalogue.DEFAULT_SYMBOLS),
     "kraken": Entry(Kraken, kraken_catalogue.CATALOGUE, kraken_catalogue.DEFAULT_SYMBOLS),
+    "kucoin": Entry(Kucoin, kucoin_catalogue.CATALOGUE, kucoin_catalogue.DEFAULT_SYMBOLS),
+    "mexc": Entry(Mexc, mexc_catalogue.CATALOGUE, mexc_catalogue.DEFAULT_SYMBOLS),
     "okx": Entry(Okx, okx_catalogue.CATALOGUE, okx_catalogue.DEFAULT_SYMBOLS),
 }
 

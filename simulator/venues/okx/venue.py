@@ -58,7 +58,7 @@ class Okx(Venue):
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
         self.limits = {call: WeightLimit(weight_limit or most, seconds=WINDOW_S) for call, most in CALLS.items()}
         self.boards = {market.instrument: Board(market, hub) for market in markets}
-        self.forced = Stream(FORCED, exchange=NAME, market=SWAP, symbol="*", channel="liquidations")
+        self.forced_orders = Stream(FORCED, exchange=NAME, market=SWAP, symbol="*", channel="liquidations")
         self._last_forced = ""
         self._forced_second: dict[str, int] = {}
         self._by_native = {board.spelling.native: board for board in self.boards.values()}
@@ -94,7 +94,7 @@ class Okx(Venue):
         board = self._board(wanted)
         if board is None:
             if wanted.get("instType") == "SWAP":
-                self.hub.attach(socket, self.forced)
+                self.hub.attach(socket, self.forced_orders)
                 if self._last_forced:
                     socket.send(self._last_forced)
             return
@@ -121,7 +121,7 @@ class Okx(Venue):
         """Detach a socket from a channel."""
         board = self._board(wanted)
         if board is None:
-            self.hub.detach(socket, self.forced)
+            self.hub.detach(socket, self.forced_orders)
         elif wanted["channel"] == BOOKS:
             board.leave(socket)
         else:
@@ -217,4 +217,4 @@ class Okx(Venue):
             return False
         self._forced_second[spelling.native] = now_us // SECOND_US
         self._last_forced = frames.liquidation(spelling, fills, now_us=now_us)
-        return self.hub.publish(self.forced, self._last_forced)
+        return self.hub.publish(self.forced_orders, self._last_forced)

@@ -1,0 +1,1 @@
+"""MEXC, pretended: spot in protobuf frames, perpetuals in JSON, REST answers of both."""
