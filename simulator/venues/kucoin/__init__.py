@@ -1,0 +1,1 @@
+"""KuCoin spot and futures over the unified push gateway, pretended: welcome, obu books, trades, contract states, REST."""
