@@ -46,6 +46,8 @@ class _Walk:
     url: str = ""
     last: Page | None = None
     span: Page = field(default_factory=Page)
+    down: bool = False
+    """True once a page was older than those before it."""
 
     @property
     def reaches_back(self) -> bool:
@@ -64,6 +66,18 @@ class _Walk:
         if missing.before is not None and highest is not None:
             return highest >= missing.before
         return not self.gap.fetching.quiet and newest is not None and newest >= missing.until
+
+    @property
+    def past_all(self) -> bool:
+        """Whether pages that go down have passed the start of a hole without an end."""
+        return self.down and self.gap.fetching.quiet and self.reaches_back
+
+    def take(self, page: Page) -> None:
+        """Add a page."""
+        if self.span.oldest is not None and page.newest is not None:
+            self.down = page.newest <= self.span.oldest
+        self.last = page
+        self.span.join(page)
 
 
 class Healer:
@@ -98,8 +112,8 @@ class Healer:
         walk = self._walks.get(request.symbol)
         if walk is None or request.url != walk.url:
             return
-        walk.last = walk.feed.take_page()
-        walk.span.join(walk.last)
+        page = walk.feed.take_page()
+        walk.take(page)
         if walk.missing.first is not None:
             walk.feed.mend(now)
         elif walk.reaches_back and walk.reaches_on:
@@ -107,7 +121,7 @@ class Healer:
         if walk.gap not in self._continuity.open_gaps(request.symbol, "trades"):
             self._release(request.symbol)
             self._begin(request.symbol, now)
-        elif not walk.last.rows or not self._ask(walk):
+        elif not page.rows or walk.past_all or not self._ask(walk):
             self._ended(walk, now)
 
     def failed(self, request: HttpGet, now: int) -> None:

@@ -37,7 +37,7 @@ class Rest:
                     return None
                 return HttpGet(url=f"up/{start}", purpose="trades", symbol=missing.symbol)
             case "down":
-                end = missing.before + 1 if last is None else last.lowest
+                end = last.lowest if last is not None else 1_000_000 if missing.before is None else missing.before + 1
                 return HttpGet(url=f"down/{end}", purpose="trades", symbol=missing.symbol)
             case _:
                 return HttpGet(url="last", purpose="trades", symbol=missing.symbol) if last is None else None
@@ -268,6 +268,20 @@ def test_a_quiet_stream_is_asked_about_once_it_stands_again() -> None:
 
     assert new.gaps() == [("disconnect", "rest")]
     assert [identity for identity, source in new.landed() if source == "rest"] == ["11", "12"]
+
+
+def test_pages_that_go_down_end_where_a_quiet_silence_is_spanned() -> None:
+    rest = Rest(way="down", size=3, trades=trades(1, 100))
+    old = Socket(rest, kind="sparse")
+    old.trade(98)
+    old.end()
+    new = Socket(rest, old.events, kind="sparse", at=old.now + 5 * SECOND)
+    new.acked[SYMBOL] = new.now
+    new.confirm_trades(new.now + 61 * SECOND)
+
+    assert new.serve() == ["down/1000000", "down/98"]
+    assert new.gaps() == [("disconnect", "rest")]
+    assert {identity for identity, source in new.landed() if source == "rest"} >= {"100", "99"}
 
 
 def test_a_hole_beyond_reason_is_not_fetched() -> None:
