@@ -217,15 +217,95 @@ def test_a_snapshot_of_trades_after_a_reconnect_lands_only_what_is_new() -> None
     assert [row["trade_id"] for row in again.rows("trades")] == [f"uid-{number}" for number in range(1, 6)]
 
 
-def test_missed_trades_are_asked_for_once_more_and_heal_the_gap() -> None:
-    socket = Socket("trades")
-    socket.trades(1)
-    socket.feed(trade(4))
-    assert socket.commands() == renewed("trade")
-    socket.trades(4, 3, 2, 1)
+def past(*sequences: int, result: str = "success", **more: object) -> bytes:
+    """A REST history answer, newest first; it does not know the count of the stream."""
+    rows = [
+        {
+            "time": f"2025-11-24T16:00:00.{number:03}Z",
+            "trade_id": number,
+            "price": 100.0,
+            "size": 0.5,
+            "side": "sell",
+            "type": "fill",
+            "uid": f"uid-{number}",
+            **more,
+        }
+        for number in sorted(sequences, reverse=True)
+    ]
+    return json.dumps({"result": result, "history": rows, "serverTime": "2025-11-24T16:00:02.000Z"}).encode()
 
-    lost, healed = socket.rows("gaps")
-    assert (lost["from_sequence"], lost["to_sequence"], healed["healed_by"]) == (1, 4, "snapshot")
+
+def asked(socket: Socket) -> HttpGet:
+    (request,) = [action for action in socket.session.actions if isinstance(action, HttpGet)]
+    socket.session.actions.clear()
+    return request
+
+
+def test_missed_trades_are_fetched_page_by_page_downwards() -> None:
+    socket = Socket()
+    socket.trades(2, 1)
+    socket.feed(trade(6))
+    socket.feed(trade(7))
+    first = asked(socket)
+    base = "https://futures.kraken.com/derivatives/api/v3/history?symbol=PF_XBTUSD&lastTime=2025-11-24T16:00:00."
+    assert first.url == f"{base}007Z"
+    socket.session.feed_http(first, past(6, 5), socket.now)
+    second = asked(socket)
+    assert second.url == f"{base}006Z"
+    socket.session.feed_http(second, past(5, 4, 3, 2, 1), socket.now)
+
+    drained = socket.events.drain()
+    landed = [(row["trade_id"], row["source"], row["timestamp"].microsecond // 1000) for row in drained["trades"].to_pylist()]
+    assert landed == [
+        *(("uid-1", "stream", 1), ("uid-2", "stream", 2), ("uid-6", "stream", 6), ("uid-7", "stream", 7)),
+        *(("uid-5", "rest", 5), ("uid-3", "rest", 3), ("uid-4", "rest", 4)),
+    ]
+    lost, healed = drained["gaps"].to_pylist()
+    assert (lost["from_sequence"], lost["to_sequence"], lost["healed_by"], healed["healed_by"]) == (2, 6, None, "rest")
+
+
+def test_a_cut_is_one_gap_whatever_the_snapshot_after_it_holds() -> None:
+    for sequences, healed_by in (((9, 8, 7), None), ((5, 4, 3, 2), "reconnect")):
+        socket = Socket("trades")
+        socket.trades(3, 2, 1)
+        socket.session.closed(socket.now)
+        again = Socket("trades", events=socket.events)
+        again.trades(*sequences)
+        gaps = again.rows("gaps")
+        assert {row["from_sequence"] for row in gaps} == {3}
+        assert gaps[-1]["healed_by"] == healed_by
+        assert bool([action for action in again.session.actions if isinstance(action, HttpGet)]) == (healed_by is None)
+
+
+def test_a_liquidation_that_was_missed_lands_from_history_too() -> None:
+    socket = Socket()
+    socket.trades(1)
+    socket.feed(trade(3))
+    socket.session.feed_http(asked(socket), past(3, 2, 1, type="liquidation"), socket.now)
+    assert [row["liquidation_id"] for row in socket.rows("liquidations")] == ["uid-1", "uid-2", "uid-3"]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", past(1, result="error"), past(1, time="yesterday"), past(1, side="up")])
+def test_a_history_answer_that_is_none_lands_nothing(body: bytes) -> None:
+    socket = Socket()
+    socket.trades(1)
+    socket.feed(trade(3))
+    socket.events.drain()
+    with pytest.raises(FrameError):
+        socket.session.feed_http(asked(socket), body, socket.now)
+    assert "trades" not in socket.events.drain()
+
+
+def test_what_stays_unacknowledged_after_a_complaint_is_refused() -> None:
+    socket = Socket("trades", "book")
+    socket.feed({"event": "error", "message": "Invalid product id"})
+    socket.feed({"event": "subscribed", "feed": "trade", "product_ids": ["PF_XBTUSD"]})
+    socket.session.tick(socket.now + 2_000_000)
+    assert socket.rows("gaps") == []
+    socket.session.tick(socket.now + 4_000_000)
+    assert [(row["channel"], row["kind"]) for row in socket.rows("gaps")] == [("book_deltas", "stall")]
+    refusals = socket.session.writer.continuity.refusals
+    assert {place: refusal.reason for place, refusal in refusals.items()} == {("BTC/USD:USD", "book"): "Invalid product id"}
 
 
 def test_liquidations_land_with_the_side_of_the_order_and_others_are_left_out() -> None:
@@ -304,8 +384,3 @@ def test_frames_without_an_address_are_told_by_content() -> None:
         decoding.take(Line(ts=None, dir="in", conn=None, raw=raw), file="made", number=number)
     report = decoding.report(decoding.tables())
     assert (report.control, report.decoded, report.ignored, report.dead_letters) == (2, 1, 1, 0)
-
-
-def test_rest_is_not_asked() -> None:
-    socket = Socket()
-    assert socket.session.feed_http(HttpGet(url="", purpose="trades"), b"{}", socket.now) is Outcome.IGNORED

@@ -35,7 +35,7 @@ FACTS = VenueFacts(
             snapshot="in band on subscribe",
             checksum=NONE,
             trade_ids="uid tells trades apart, seq counts up by one a product: a hole shows",
-            backfill="the snapshot of a new subscription, about 100 trades",
+            backfill="history, a hundred trades a page downwards, up to seven days",
             liquidations="side of the order, which is the taker; complete as far as the trades are",
             undetectable="derivative states",
         ),

@@ -6,12 +6,14 @@ Put here: what each frame of the Futures socket means. Keep out: subscriptions (
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from math import inf, isfinite
 from typing import Final
 
 import msgspec
 
 from collectors.books import Book, Follows, Level
+from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
@@ -21,6 +23,7 @@ from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Outcome
 from collectors.venues.kraken import futures_messages as wire
 from collectors.venues.kraken.futures_products import Product, product_of
+from collectors.venues.kraken.futures_tape import CountedFeed
 from collectors.venues.kraken.messages import EXCHANGE
 
 CHANNELS: Final = frozenset({"trades", "book", "liquidations", "derivatives"})
@@ -51,8 +54,9 @@ class FuturesSession(BaseSession):
         del native
         return None
 
-    def missed(self, native: str) -> None:
-        """Trades of a product were missed: its snapshot may hold them."""
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What fetches trades that were missed; None where nobody can be asked."""
+        return None
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An event arrived."""
@@ -75,12 +79,26 @@ class FuturesSession(BaseSession):
         super().closed(now)
         self.streamed_books.clear()
 
-    def trade_feed(self, symbol: str) -> TradeFeed:
-        """The trade feed of a symbol; ids are UUIDs, the venue's count is looked at here."""
+    def trade_feed(self, symbol: str) -> CountedFeed:
+        """The trade feed of a symbol."""
         feed = self.trade_feeds.get(symbol)
-        if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
+        if not isinstance(feed, CountedFeed):
+            feed = self.trade_feeds[symbol] = CountedFeed(self.writer, symbol, session=self, holes=self.holes())
         return feed
+
+    def take_history(self, product: Product, body: bytes, received: int | None) -> None:
+        """Land the trades of a REST history answer; raises `FrameError` when it is none."""
+        try:
+            answer = wire.decode_history(body)
+            past = [
+                wire.Trade(side=row.side, qty=row.size, price=row.price, time=_milliseconds(row.time), uid=row.uid, type=row.type)
+                for row in answer.history[::-1]
+            ]
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise FrameError(EXCHANGE, f"history answer: {error}") from error
+        if answer.result != "success":
+            raise FrameError(EXCHANGE, f"history answer has result {answer.result!r} ({answer.error}), expected success")
+        self._trades(product, past, received, rest=True)
 
     def streamed_book(self, product: Product) -> StreamedBook:
         """The book of a product, kept from its first frame on."""
@@ -138,19 +156,23 @@ class FuturesSession(BaseSession):
         )
         self.streamed_book(product).update(frame, received)
 
-    def _trades(self, product: Product, trades: list[wire.Trade], received: int | None) -> None:
+    def _trades(self, product: Product, trades: list[wire.Trade], received: int | None, *, rest: bool = False) -> None:
         """Trades, oldest first; all are looked at before any lands."""
         for trade, time in [(trade, _checked(trade)) for trade in trades]:
-            self._counted(product, trade, time, received)
+            count = trade.seq if "trades" in self.channels else None
             if trade.type not in _MATCHED:
                 self.writer.discard("trades", trade.type)
+                if count is not None:
+                    self.trade_feed(product.symbol).note(count, time, received=received)
                 continue
             identity = trade.uid or f"{trade.seq}"
             amount = product.contract.base(trade.qty, trade.price)
             if "trades" in self.channels:
-                sold = _SOLD[trade.side]
-                feed = self.trade_feed(product.symbol)
-                feed.take_keyed(identity, time, received=received, sold=sold, price=trade.price, amount=amount)
+                feed, sold = self.trade_feed(product.symbol), _SOLD[trade.side]
+                if count is not None:
+                    feed.take_counted(count, identity, time, received=received, sold=sold, price=trade.price, amount=amount)
+                else:
+                    feed.take_keyed(identity, time, received=received, sold=sold, price=trade.price, amount=amount, rest=rest)
             if trade.type == "liquidation" and "liquidations" in self.channels:
                 self._liquidation(product, trade, identity=identity, amount=amount, time=time, received=received)
 
@@ -170,27 +192,6 @@ class FuturesSession(BaseSession):
             liquidation_id=identity,
             sampled=False,
         )
-
-    def _counted(self, product: Product, trade: wire.Trade, time: int, received: int | None) -> None:
-        """Follow the count of trades; it covers those that do not land, too."""
-        if trade.seq is None or "trades" not in self.channels:
-            return
-        tape = self.writer.continuity.tape(product.symbol)
-        last = tape.seen.last
-        tape.seen.add(trade.seq)
-        if last is not None and trade.seq > last + 1:
-            self.writer.continuity.open_gap(
-                self.writer,
-                product.symbol,
-                channel="trades",
-                kind="sequence",
-                now=time if received is None else received,
-                from_time=time if tape.last_time is None else tape.last_time,
-                from_sequence=last,
-                to_sequence=trade.seq,
-                to_time=time,
-            )
-            self.missed(product.native)
 
     def _mend(self, product: Product, received: int | None) -> None:
         """Heal gaps whose trades a snapshot has brought."""
@@ -245,3 +246,8 @@ def _checked(trade: wire.Trade) -> int:
     if not trade.uid and trade.seq is None:
         raise FrameError(EXCHANGE, "trade has neither a uid nor a seq, expected one of them")
     return event_time(EXCHANGE, trade.time)
+
+
+def _milliseconds(text: str) -> int:
+    """An RFC 3339 time as milliseconds since 1970; raises ValueError when it is none."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

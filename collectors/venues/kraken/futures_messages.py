@@ -80,6 +80,25 @@ class Ticker(Struct, frozen=True, gc=False):
     index: float | None = None
 
 
+class PastTrade(Struct, frozen=True, gc=False):
+    """One row of REST history; `time` is RFC 3339."""
+
+    time: str
+    side: str
+    size: float
+    price: float
+    uid: str
+    type: str = "fill"
+
+
+class HistoryAnswer(Struct, frozen=True, gc=False):
+    """REST history: trades before a time, newest first."""
+
+    result: str = ""
+    error: str = ""
+    history: list[PastTrade] = []
+
+
 class Listed(Struct, frozen=True, gc=False):
     """One row of REST instruments."""
 
@@ -105,3 +124,4 @@ decode_book_snapshot = msgspec.json.Decoder(BookSnapshot).decode
 decode_book_delta = msgspec.json.Decoder(BookDelta).decode
 decode_ticker = msgspec.json.Decoder(Ticker).decode
 decode_instruments = msgspec.json.Decoder(InstrumentsAnswer).decode
+decode_history = msgspec.json.Decoder(HistoryAnswer).decode

@@ -46,7 +46,8 @@ class KrakenVenue:
         rest_weight_per_seconds=15.0,
         rest=(
             RestBudget(endpoint="spot_rest", weight=15, per_seconds=15.0),
-            RestBudget(endpoint="futures_rest", weight=15, per_seconds=15.0),
+            # 500 in ten seconds are documented for its REST interface; a hundred trades a page need many.
+            RestBudget(endpoint="futures_rest", weight=100, per_seconds=10.0),
         ),
     )
 
@@ -98,7 +99,7 @@ class KrakenVenue:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
         if plan.market == "futures":
-            return LiveFuturesSession(plan, writer)
+            return LiveFuturesSession(plan, writer, endpoints=self._endpoints(wanted))
         return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
 
     def recorded_session(self, events: EventBuffer) -> RecordedSession:
