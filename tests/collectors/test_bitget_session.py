@@ -10,7 +10,7 @@ import pytest
 
 from collectors.errors import FrameError, UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
 from collectors.venues.bitget import VENUE
 from collectors.venues.bitget.live import LiveSession
 
@@ -138,6 +138,97 @@ def test_after_a_cut_rest_is_asked_only_where_the_history_does_not_reach_back(hi
     assert sorted(landed) == sorted({1, 2, *history, *((5, 6) if asked else ())})
     assert not asked or landed[5] == ("rest", "sell")
     assert drained["gaps"].to_pylist()[-1]["healed_by"] == healed
+
+
+def fills(*numbers: int) -> bytes:
+    rows = [
+        {"tradeId": str(10**18 + n), "price": "91250.01", "size": "0.05", "side": "Buy", "ts": str(START // 1000 + n), "symbol": "BTCUSDT"}
+        for n in sorted(numbers, reverse=True)
+    ]
+    return json.dumps({"code": "00000", "msg": "success", "data": rows}).encode()
+
+
+def test_missed_trades_are_paged_down_to_the_last_one_landed_and_no_further() -> None:
+    events = EventBuffer()
+    first = opened(events, "trades")
+    first.feed(trades("update", 5), START)
+    first.closed(START + 1_000_000)
+    second = opened(events, "trades")
+    second.feed(trades("update", 3_000), START + 4_000_000)
+
+    asked = []
+    for numbers in (range(2_001, 3_001), range(1_001, 2_001), range(1, 1_001)):
+        (request,) = [action for action in second.actions if isinstance(action, HttpGet)]
+        second.actions.clear()
+        asked.append(request.url.partition("idLessThan=")[2].partition("&")[0])
+        second.feed_http(request, fills(*numbers), START + 4_500_000)
+
+    drained = events.drain()
+    assert [int(below) - 10**18 for below in asked] == [3_001, 2_001, 1_001]
+    assert sorted(int(row["trade_id"]) - 10**18 for row in drained["trades"].to_pylist()) == list(range(5, 3_001))
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+    assert second.actions == []
+
+
+def test_a_hole_of_more_trades_than_are_remembered_stays_a_gap() -> None:
+    events = EventBuffer()
+    first = opened(events, "trades")
+    first.feed(trades("update", 5), START)
+    first.closed(START + 1_000_000)
+    second = opened(events, "trades")
+    second.feed(trades("update", 9_000), START + 10_000_000)
+
+    pages = 0
+    while requests := [action for action in second.actions if isinstance(action, HttpGet)]:
+        second.actions.clear()
+        pages += 1
+        second.feed_http(requests[0], fills(*range(9_001 - 1_000 * pages, 10_001 - 1_000 * pages)), START + 11_000_000)
+
+    assert pages == 3
+    assert [gap["healed_at"] for gap in events.drain()["gaps"].to_pylist()][-1] is None
+
+
+def test_while_a_stream_is_silent_its_history_ends_nothing_and_the_next_update_asks_rest() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades")
+    session.feed(trades("update", 1, 2), START)
+    session.stalled(Stream("trades", LINEAR.symbol), since=START, now=START + 5_000_000)
+    session.actions.clear()
+
+    session.feed(trades("snapshot", 4, 3, 2, 1), START + 5_000_000)
+    assert session.actions == []
+    session.feed(trades("update", 7), START + 6_000_000)
+    (request,) = session.actions
+    assert isinstance(request, HttpGet)
+    session.feed_http(request, fills(2, 3, 4, 5, 7), START + 6_500_000)
+
+    drained = events.drain()
+    landed = {int(row["trade_id"]) - 10**18: row["source"] for row in drained["trades"].to_pylist()}
+    assert landed == {1: "stream", 2: "stream", 3: "rest", 4: "rest", 5: "rest", 7: "stream"}
+    assert [(gap["kind"], gap["healed_by"]) for gap in drained["gaps"].to_pylist()][-1] == ("stall", "rest")
+
+
+def test_a_refusal_names_the_stream_that_will_not_come() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", "book")
+    error = {"event": "error", "arg": ARG, "code": 30001, "msg": "instType:USDT-FUTURES,channel:books,instId:BTCUSDT doesn't exist"}
+    session.feed(json.dumps(error), START)
+
+    refusals = events.continuity("bitget").refusals
+    assert list(refusals) == [(LINEAR.symbol, "book")]
+    assert "30001" in refusals[LINEAR.symbol, "book"].reason
+    session.feed(json.dumps({"event": "subscribe", "arg": ARG}), START)
+    assert not refusals
+
+
+def test_one_stream_is_subscribed_anew_without_the_others() -> None:
+    session = opened(EventBuffer(), "trades", "book", "derivatives")
+    sent(session)
+
+    session.resubscribe([Stream("derivatives", LINEAR.symbol)])
+
+    arg = {"instType": "USDT-FUTURES", "channel": "ticker", "instId": "BTCUSDT"}
+    assert sent(session) == [{"op": "unsubscribe", "args": [arg]}, {"op": "subscribe", "args": [arg]}]
 
 
 def test_pings_are_plain_text_and_silence_ends_the_socket() -> None:

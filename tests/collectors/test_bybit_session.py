@@ -9,18 +9,20 @@ import pytest
 
 from collectors.errors import FrameError, UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
 from collectors.venues.bybit import VENUE
 from collectors.venues.bybit.live import LiveSession
 
 START = 1_783_076_454_000_000
 LINEAR = Instrument(exchange="bybit", symbol="BTC/USDT:USDT", native="BTCUSDT", market="linear", base="BTC", quote="USDT", settle="USDT")
+SPOT = Instrument(exchange="bybit", symbol="BTC/USDT", native="BTCUSDT", market="spot", base="BTC", quote="USDT")
+FIRST_ID = 2_290_000_001_189_048_101
 UUID = "ebc3fe68-97c4-5243-b076-09a6d33e5b5{}"
 
 
-def opened(events: EventBuffer, *channels: str) -> LiveSession:
-    wanted = Wanted(symbols=(LINEAR.symbol,), channels=channels)
-    (plan,) = VENUE.plan(wanted, {LINEAR.symbol: LINEAR})
+def opened(events: EventBuffer, *channels: str, instrument: Instrument = LINEAR) -> LiveSession:
+    wanted = Wanted(symbols=(instrument.symbol,), channels=channels)
+    (plan,) = VENUE.plan(wanted, {instrument.symbol: instrument})
     session = VENUE.session(plan, events, wanted)
     assert isinstance(session, LiveSession)
     session.opened(START)
@@ -35,6 +37,32 @@ def book(kind: str, u: int, *, bids: list[list[str]], asks: list[list[str]] | No
 def trade(last: int, milliseconds: int = 1783076486560, *, side: str = "Buy", block: bool = False) -> bytes:
     row = {"T": milliseconds, "s": "BTCUSDT", "S": side, "v": "0.008", "p": "61855.20", "i": UUID.format(last), "BT": block}
     return json.dumps({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": milliseconds, "data": [row]}).encode()
+
+
+def spot_trade(*numbers: int, block: bool = False) -> bytes:
+    """Trades with ids counted from FIRST_ID on, one millisecond apart."""
+    rows = [
+        {"i": str(FIRST_ID + n), "T": START // 1000 + n, "p": "65140.5", "v": "0.002705", "S": "Buy", "seq": 1, "s": "BTCUSDT", "BT": block}
+        for n in numbers
+    ]
+    return json.dumps({"topic": "publicTrade.BTCUSDT", "ts": START // 1000, "type": "snapshot", "data": rows}).encode()
+
+
+def recent(*numbers: int) -> bytes:
+    """A REST answer with spot trades, newest first."""
+    rows = [
+        {
+            "execId": str(FIRST_ID + n),
+            "symbol": "BTCUSDT",
+            "price": "65140.5",
+            "size": "0.002705",
+            "side": "Buy",
+            "time": str(START // 1000 + n),
+            "isBlockTrade": False,
+        }
+        for n in sorted(numbers, reverse=True)
+    ]
+    return json.dumps({"retCode": 0, "retMsg": "OK", "result": {"category": "spot", "list": rows}}).encode()
 
 
 def sent(session: LiveSession) -> list[Any]:
@@ -136,6 +164,93 @@ def test_after_a_cut_missed_trades_come_from_rest_once() -> None:
         ("2", "rest"),
     ]
     assert [gap["healed_by"] for gap in drained["gaps"].to_pylist()] == [None, None, "rest"]
+
+
+def test_spot_ids_count_up_so_that_a_lost_frame_is_a_gap_which_rest_heals() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", instrument=SPOT)
+    session.actions.clear()
+
+    for frame in (spot_trade(0, 1), spot_trade(2, block=True), spot_trade(3), spot_trade(6)):
+        session.feed(frame, START + 6_000)
+    (request,) = session.actions
+    session.actions.clear()
+    assert isinstance(request, HttpGet)
+    session.feed_http(request, recent(0, 1, 2, 3, 4, 5, 6), START + 7_000)
+
+    drained = events.drain()
+    landed = [(int(row["trade_id"]) - FIRST_ID, row["source"]) for row in drained["trades"].to_pylist()]
+    assert request.url.endswith("category=spot&symbol=BTCUSDT&limit=60")
+    assert landed == [(0, "stream"), (1, "stream"), (3, "stream"), (6, "stream"), (4, "rest"), (5, "rest")]
+    (opening, healed) = drained["gaps"].to_pylist()
+    assert (opening["kind"], opening["from_sequence"], opening["to_sequence"]) == ("sequence", FIRST_ID + 3, FIRST_ID + 6)
+    assert healed["healed_by"] == "rest"
+    assert session.actions == []
+
+
+def test_spot_ids_that_a_page_shows_to_skip_prove_nothing_any_more() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", instrument=SPOT)
+    session.feed(spot_trade(0), START)
+    session.feed(spot_trade(7), START + 7_000)
+    requests = [action for action in session.actions if isinstance(action, HttpGet)]
+    session.feed_http(requests[0], recent(0, 7, 9), START + 8_000)
+    session.actions.clear()
+    session.tick(START + 20_000_000)
+    (again,) = [action for action in session.actions if isinstance(action, HttpGet)]
+    session.feed_http(again, recent(0, 7, 9), START + 20_100_000)
+    session.actions.clear()
+
+    session.feed(spot_trade(30), START + 21_000_000)
+
+    gaps = events.drain()["gaps"].to_pylist()
+    assert [gap["healed_by"] for gap in gaps] == [None, "rest"]
+    assert session.actions == []
+
+
+def test_a_hole_beyond_the_sixty_trades_of_spot_stays_a_gap() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", instrument=SPOT)
+    session.feed(spot_trade(0), START)
+    session.feed(spot_trade(100), START + 100_000)
+    requests = [action for action in session.actions if isinstance(action, HttpGet)]
+    session.feed_http(requests[0], recent(*range(41, 101)), START + 110_000)
+    session.actions.clear()
+    session.tick(START + 400_000_000)
+
+    drained = events.drain()
+    assert drained["trades"].num_rows == 2 + 59
+    assert [gap["healed_at"] for gap in drained["gaps"].to_pylist()] == [None]
+    assert not [action for action in session.actions if isinstance(action, HttpGet)]
+
+
+def test_a_refused_topic_shows_as_refused_and_one_that_stands_already_does_not() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades", "book")
+    for number, reason in (
+        ("s1", "error:handler not found"),
+        ("s2", "error:already subscribed,topic:publicTrade.BTCUSDT"),
+        ("s3", "no such"),
+    ):
+        session.feed(json.dumps({"success": False, "ret_msg": reason, "op": "subscribe", "req_id": number}), START)
+
+    refusals = events.continuity("bybit").refusals
+    assert {place: refusal.reason for place, refusal in refusals.items()} == {(LINEAR.symbol, "book"): "no such"}
+    session.feed(json.dumps({"success": True, "ret_msg": "", "op": "subscribe", "req_id": "s3"}), START)
+    assert LINEAR.symbol in session.acked
+
+
+def test_one_stream_is_subscribed_anew_without_the_others() -> None:
+    session = opened(EventBuffer(), "trades", "book", "liquidations", "derivatives")
+    sent(session)
+
+    renewed = session.resubscribe([Stream("derivatives", LINEAR.symbol)])
+
+    assert [stream.channel for stream in renewed] == ["derivatives"]
+    assert [(each["op"], each["args"]) for each in sent(session)] == [
+        ("unsubscribe", ["tickers.BTCUSDT"]),
+        ("subscribe", ["tickers.BTCUSDT"]),
+    ]
 
 
 def test_pings_go_out_every_twenty_seconds_and_silence_ends_the_socket() -> None:
