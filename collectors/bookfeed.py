@@ -49,7 +49,7 @@ class BookFeed:
         self._owners = writer.continuity.books
         self._beside: int | None = None
         """While standing by: when the book that lands last moved, and since when this one has been moving alone."""
-        self._alone_since = 0
+        self._alone_since: int | None = None
         self._dirty = False
         self.sampled: int | None = None
         """When the top of the book was last looked at to land it, and what it was when it did."""
@@ -74,7 +74,7 @@ class BookFeed:
         if continuity.redundant:
             continuity.stand(self.symbol, self)
             owner = self._owners.get(self.symbol)
-            if isinstance(owner, BookFeed) and owner.live and owner.writer is not self.writer:
+            if isinstance(owner, BookFeed) and owner.writer is not self.writer and not self._relieves(owner, local):
                 bids, asks = self.book.levels()
                 self.writer.discard("book_deltas", "standby", rows=len(bids) + len(asks))
                 return
@@ -167,7 +167,11 @@ class BookFeed:
         if not isinstance(owner, BookFeed) or not owner.live:
             return True
         if owner.last_time != self._beside:
-            self._beside, self._alone_since = owner.last_time, local
+            # This may be the very frame that moved the other.
+            self._beside, self._alone_since = owner.last_time, None
+            return False
+        if self._alone_since is None:
+            self._alone_since = local
         return local - self._alone_since > ALONE
 
     def _heir(self) -> BookFeed | None:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,7 @@ from collectors.raw import RawTape
 from collectors.redundant import Pair
 from collectors.rows import EventBuffer, RowWriter
 from collectors.settings import CollectorSettings
-from collectors.venue import ConnectionPlan, Outcome, Stream, Venue, Wanted
+from collectors.venue import ConnectionPlan, Outcome, Session, Stream, Venue, Wanted
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -119,16 +119,24 @@ class Connection:
     def stalled(self, stream: Stream, *, since: int) -> None:
         """Tell the session that nothing has come of a stream since `since`, microseconds."""
         if self._link is not None:
-            self._link.session.stalled(stream, since=since, now=now_us())
-            self._link.carry_out()
+            self._asked(lambda session: session.stalled(stream, since=since, now=now_us()))
 
     def resubscribe(self, streams: Sequence[Stream]) -> Sequence[Stream]:
         """Subscribe to single streams anew on the socket that stands; returns those for which that is possible."""
-        if self._link is None:
-            return ()
-        renewed = self._link.session.resubscribe(streams)
-        self._link.carry_out()
-        return renewed
+        return self._asked(lambda session: session.resubscribe(streams)) or () if self._link is not None else ()
+
+    def _asked(self, ask: Callable[[Session], Sequence[Stream] | None]) -> Sequence[Stream] | None:
+        """What the session that stands answers; a mistake in a venue's code costs its own socket only."""
+        assert self._link is not None
+        try:
+            answer = ask(self._link.session)
+            self._link.carry_out()
+        except Exception as error:  # classify decides
+            if classify(error) is Verdict.FATAL:
+                raise
+            self._link.end(error)
+            return None
+        return answer
 
     async def run(self) -> None:
         """Keep a socket of the plan open and its session fed. Ends only when cancelled, or on an error that retrying cannot help."""

@@ -68,6 +68,7 @@ class Watch:
         """By exchange, wanted symbols that are no longer listed; their silence is no stall."""
         self.since: dict[str, int] = {}
         """When the socket of each planned connection opened; pauses that reach behind it are not the stream's own."""
+        self._start = min(START_US, int(self.policy.first_seconds * 1e6))
         self._unwatched = StreamCount(connection="")
 
     def expect(self, exchange: str, channel: str, symbol: str, *, connection: str) -> None:
@@ -129,7 +130,7 @@ class Watch:
             if key[1] not in NEVER_SILENT or count.refused or key[2] in self.unlisted.get(key[0], ()):
                 continue
             if count.silent:
-                if now < count.step_at:
+                if now < max(count.step_at, since + self._start):
                     continue
             elif now <= self._patience_ends(count, since):
                 continue
@@ -145,7 +146,7 @@ class Watch:
         patience = int(self.threshold(count) * 1e6)
         if count.last_event is not None and count.last_event >= since:
             return count.last_event + patience
-        return since + max(patience, min(START_US, int(self.policy.first_seconds * 1e6)))
+        return since + max(patience, self._start)
 
 
 def _by_symbol(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int, int]]:

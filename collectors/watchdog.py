@@ -90,7 +90,7 @@ class Watchdog:
             for each in standing:
                 stream = _stream(each, key)
                 each.log.warning("stream is silent", channel=stream.channel, symbol=key[2], after=round(self._watch.threshold(count), 1))
-                each.stalled(Stream(key[1], key[2]), since=now if count.last_event is None else max(count.last_event, since))
+                each.stalled(Stream(key[1], key[2]), since=max(count.last_event or since, since))
         if len(first) >= ALL_AT_LEAST and not any(self._speaks(key, now) for key in keys):
             for each in standing:
                 each.reconnect(f"all of its {len(first)} streams fell silent")

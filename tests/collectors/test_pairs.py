@@ -225,12 +225,16 @@ def test_a_book_takes_over_from_one_that_stands_still_while_it_moves_and_not_bef
     opened(first, T0)
     opened(second, T0)
     # A market that was quiet for long: whichever socket is first to move is no reason.
-    changed(second, T0 + 60 * ALONE, bid=98.0, amount=1.0, sequence=2)
-    changed(first, T0 + 60 * ALONE + 1, bid=98.0, amount=1.0, sequence=2)
-    changed(second, T0 + 61 * ALONE, bid=98.0, amount=2.0, sequence=3)
+    for minute in range(1, 5):
+        ahead, behind = (first, second) if minute % 2 else (second, first)
+        changed(ahead, T0 + 60 * minute * ALONE, bid=98.0, amount=minute, sequence=minute)
+        changed(behind, T0 + 60 * minute * ALONE + 1, bid=98.0, amount=minute, sequence=minute)
+    changed(second, T0 + 300 * ALONE, bid=98.0, amount=2.0, sequence=5)
+    changed(second, T0 + 300 * ALONE + 1, bid=98.0, amount=2.0, sequence=6)
+    changed(second, T0 + 301 * ALONE, bid=98.0, amount=2.0, sequence=7)
     assert first.book_feeds[SYMBOL].lands
 
-    changed(second, T0 + 62 * ALONE + 1, bid=98.0, amount=3.0, sequence=4)
+    changed(second, T0 + 301 * ALONE + 2, bid=98.0, amount=3.0, sequence=8)
 
     assert second.book_feeds[SYMBOL].lands
     assert pair.rows("gaps") == []

@@ -101,6 +101,14 @@ def test_a_stream_of_known_rhythm_that_a_new_socket_does_not_bring_is_missed_aft
     assert due(watch, TRADES, since + 61 * SECOND, since=since) == [Step.RESUBSCRIBE]
 
 
+def test_a_stall_of_the_last_life_gives_the_new_socket_its_time():
+    watch = watching(TRADES)
+    watch.streams[TRADES].silent = True
+
+    assert due(watch, TRADES, NOW + 59 * SECOND) == []
+    assert due(watch, TRADES, NOW + 60 * SECOND) == [Step.RESUBSCRIBE]
+
+
 def test_the_book_written_out_at_the_hour_is_no_sign_of_life():
     watch = watching(BOOK)
     hour = NOW - NOW % HOUR + HOUR
