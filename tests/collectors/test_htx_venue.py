@@ -263,15 +263,15 @@ def test_trades_missed_while_the_socket_was_gone_are_fetched() -> None:
     assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
 
 
-def test_after_a_frame_nobody_can_read_the_newest_trades_are_fetched_once_a_minute() -> None:
+def test_behind_frames_nobody_can_read_the_newest_trades_are_fetched() -> None:
     socket = Socket("spot")
-    socket.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": []})
-    for wait, asked in ((0, 1), (30_000_000, 0), (31_000_000, 1)):
-        socket.now += wait
+    socket.feed(ch="market.btcusdt.trade.detail", ts=MS, tick={"data": [{"id": 1, "ts": MS, "amount": 1, "price": 2, "direction": "buy"}]})
+    for _ in range(2):
         with pytest.raises(FrameError):
             socket.session.feed(b"\x00\xff", socket.now)
-        assert [action.purpose for action in socket.session.actions if isinstance(action, HttpGet)] == ["trades"] * asked
-        socket.session.actions.clear()
+    socket.session.tick(socket.now + 400_000)
+    found = [action.url for action in socket.session.actions if isinstance(action, HttpGet)]
+    assert found == ["https://api.htx.com/market/history/trade?symbol=btcusdt&size=2000"]
 
 
 def test_numbers_that_start_over_are_a_gap_and_repeated_ones_are_none() -> None:

@@ -194,16 +194,68 @@ def test_states_of_contracts_are_polled_and_land_in_base_units() -> None:
     assert not [action for action in socket.session.actions if isinstance(action, HttpGet)]
 
 
-def test_a_reconnect_is_a_gap_of_trades_with_bounds() -> None:
+def listed(number: int, at: int, *, side: str = "sell") -> dict[str, object]:
+    """A row of the unified list of trades; `at` in microseconds after T0."""
+    return {"sequence": str(number), "tradeId": str(number), "price": "91313.6", "size": "0.5", "side": side, "ts": (T0 + at) * 1000}
+
+
+@pytest.mark.parametrize(("rows", "healed"), [([5, 7, 9], "rest"), ([7, 9], None)], ids=["reaching back", "too late"])
+def test_a_reconnect_asks_for_the_newest_trades_and_heals_only_what_they_reach(rows: list[int], healed: str | None) -> None:
     socket = Socket()
-    socket.trade("5")
+    socket.trade("5", M=T0 * 1000)
     socket.session.closed(socket.now + 1_000_000)
     again = Socket(events=socket.events, at=socket.now + 3_000_000)
-    again.trade("5")
-    again.trade("9")
+    again.trade("9", M=(T0 + 900_000) * 1000)
+    (request,) = [action for action in again.session.actions if isinstance(action, HttpGet) and action.purpose == "trades"]
+    assert request.url == "https://api.kucoin.com/api/ua/v1/market/trade?tradeType=SPOT&symbol=BTC-USDT"
+    answer = {"code": "200000", "data": {"tradeType": "SPOT", "list": [listed(number, number * 100_000) for number in rows]}}
+    assert again.session.feed_http(request, json.dumps(answer).encode(), again.now) is Outcome.DECODED
     drained = socket.events.drain()
-    assert [row["trade_id"] for row in drained["trades"].to_pylist()] == ["5", "9"]
-    assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == [None, "reconnect"]
+    landed = [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()]
+    assert landed == [("5", "stream"), ("9", "stream"), ("7", "rest")]
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == healed
+
+
+def test_an_answer_that_is_no_list_of_trades_is_a_frame_error() -> None:
+    socket = opened()
+    request = HttpGet(url="u", purpose="trades", symbol="BTC/USDT")
+    with pytest.raises(FrameError):
+        socket.session.feed_http(request, b'{"code":"900001","msg":"symbol not exists"}', socket.now)
+
+
+def test_behind_frames_nobody_can_read_the_newest_trades_are_fetched() -> None:
+    socket = opened("futures")
+    socket.trade("5")
+    for _ in range(2):
+        with pytest.raises(FrameError):
+            socket.session.feed(b"\x00\xff", socket.now)
+    socket.session.tick(socket.now + 400_000)
+    found = [action.url for action in socket.session.actions if isinstance(action, HttpGet) and action.purpose == "trades"]
+    assert found == ["https://api.kucoin.com/api/ua/v1/market/trade?tradeType=FUTURES&symbol=XBTUSDTM"]
+
+
+def test_a_refused_stream_is_told_and_accepted_again() -> None:
+    socket = Socket()
+    socket.feed(WELCOME)
+    socket.feed({"id": "1", "result": False, "message": "topic does not exist"})
+    continuity = socket.events.continuity("kucoin")
+    assert {place: refusal.reason for place, refusal in continuity.refusals.items()} == {("BTC/USDT", "trades"): "topic does not exist"}
+    socket.commands()
+    assert socket.session.resubscribe(socket.plan.streams[:1]) == [socket.plan.streams[0]]
+    assert [(each["action"], each["channel"]) for each in socket.commands()] == [("unsubscribe", "trade"), ("subscribe", "trade")]
+    socket.feed({"id": "4", "result": True})
+    assert continuity.refusals == {}
+
+
+def test_numbers_that_start_over_are_a_gap_and_old_ones_are_none() -> None:
+    socket = opened()
+    socket.book("delta", 11, 12)
+    socket.book("delta", 11, 12)
+    socket.book("delta", 9, 10)
+    assert socket.rows("gaps") == []
+    socket.book("delta", 1, 2)
+    assert [row["kind"] for row in socket.rows("gaps")] == ["sequence"]
+    assert [(each["action"], each["channel"]) for each in socket.commands()] == [("unsubscribe", "obu"), ("subscribe", "obu")]
 
 
 @pytest.mark.parametrize("change", [{"p": "0"}, {"q": "-1"}, {"q": "nan"}, {"S": "up"}, {"M": 1}, {"M": None}], ids=str)

@@ -17,6 +17,7 @@ from collectors.healing import Healer
 from collectors.logs import logger
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
+from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.htx import messages as wire
 from collectors.venues.htx.instruments import Names
@@ -28,7 +29,6 @@ MBP_DEPTHS: Final = (150, 400)
 """Depths every pair has; 5 and 20 exist for a few only."""
 TRADES_LIMIT: Final = 2000
 OPEN_INTEREST_EVERY: Final = 60_000_000
-LOOK_BEHIND_EVERY: Final = 60_000_000
 SNAPSHOT_PATIENCE: Final = 10_000_000
 SILENT_AFTER: Final = 20_000_000
 """The venue pings every 5 s (less often on the notification socket); a socket silent for four of those is dead."""
@@ -55,7 +55,7 @@ class LiveSession(HtxSession):
         self._requested: dict[str, int] = {}
         """Symbols whose book snapshot was asked for on this socket, and when."""
         self.healer = Healer(self, self._trade_page, symbols=self._natives if self._role in (SPOT, LINEAR) else ())
-        self._looked_at: int | None = None
+        self._behind = LookBehind(self._fetch_newest)
         self._interest_at: int | None = None
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
@@ -139,7 +139,7 @@ class LiveSession(HtxSession):
         try:
             return super().feed(frame, received)
         except FrameError:
-            self._look_behind(received)
+            self._behind.unreadable(received)
             raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
@@ -174,6 +174,7 @@ class LiveSession(HtxSession):
         self.tick_books(now)
         self.confirm_trades(now)
         self.healer.tick(now)
+        self._behind.tick(now)
         for symbol, since in list(self._requested.items()):
             book = self.diff_books.get(symbol)
             if book is None or book.feed.live:
@@ -194,11 +195,7 @@ class LiveSession(HtxSession):
         super().closed(now)
         self.healer.closed()
 
-    def _look_behind(self, now: int | None) -> None:
-        """A frame nobody could read may have held trades of any symbol, and no id tells so: fetch the newest of all."""
-        if now is None or not self.trade_feeds or (self._looked_at is not None and now - self._looked_at < LOOK_BEHIND_EVERY):
-            return
-        self._looked_at = now
+    def _fetch_newest(self) -> None:
         self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:

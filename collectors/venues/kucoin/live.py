@@ -5,15 +5,19 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
+from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
+from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.kucoin import messages as wire
 from collectors.venues.kucoin.instruments import LISTS
@@ -42,6 +46,8 @@ class LiveSession(UnifiedSession):
         self._states = {stream.symbol for stream in plan.streams if stream.channel == "derivatives"}
         self._awaited: dict[str, Stream] = {}
         self._commands = 0
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
+        self._behind = LookBehind(self._fetch_newest)
         self._opened: int | None = None
         self._welcomed = False
         self._ended = False
@@ -66,37 +72,55 @@ class LiveSession(UnifiedSession):
                 self._ping_every = envelope.ping_interval * 500
             if not self._welcomed:
                 self._welcomed = True
-                for stream in self.plan.streams:
-                    if stream.channel != "derivatives":
-                        self._command("subscribe", stream)
+                self.actions += [SendText(self._command("subscribe", each)) for each in self.plan.streams if each.channel != "derivatives"]
             return
         if envelope.result is None or str(envelope.id) not in self._awaited:
             return
         stream = self._awaited.pop(str(envelope.id))
+        now = self.last_received
         if str(envelope.result).lower() != "true":
             self._log.warning("command refused", channel=stream.channel, symbol=stream.symbol, message=envelope.message)
-        elif stream.channel == "trades":
+            if now is not None:
+                self.stream_refused(stream.symbol, stream.channel, reason=str(envelope.message or envelope.result), now=now)
+            return
+        self.stream_accepted(stream.symbol, stream.channel)
+        if stream.channel == "trades":
             if stream.symbol not in self.trade_feeds:
-                self.trade_feeds[stream.symbol] = TradeFeed(self.writer, stream.symbol, session=self, contiguous=False)
-                self.acked[stream.symbol] = self.last_received
-        elif self.last_received is not None:
-            self.streamed_book(stream.symbol).awaited(self.last_received)
+                self.trade_feed(stream.symbol)
+                self.acked[stream.symbol] = now
+        elif now is not None:
+            self.streamed_book(stream.symbol).awaited(now)
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
+
+    def resubscription(self, stream: Stream) -> Sequence[str]:
+        return () if stream.channel == "derivatives" else [self._command(action, stream) for action in ("unsubscribe", "subscribe")]
 
     def renewal(self, symbol: str) -> Callable[[], None]:
         def renew() -> None:
-            stream = Stream("book", symbol)
-            self._command("unsubscribe", stream)
-            self._command("subscribe", stream)
+            self.actions += [SendText(text) for text in self.resubscription(Stream("book", symbol))]
 
         return renew
+
+    def feed(self, frame: bytes | str, received: int | None) -> Outcome:
+        try:
+            return super().feed(frame, received)
+        except FrameError:
+            self._behind.unreadable(received)
+            raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
             self.see(received)
-        if request.purpose != "open_interest" or received is None:
-            return Outcome.IGNORED
         try:
+            if request.purpose == "trades":
+                self._history(request.symbol, wire.decode_trade_list(body).data.trades, received)
+                self.healer.answered(request, received)
+                return Outcome.DECODED
+            if request.purpose != "open_interest" or received is None:
+                return Outcome.IGNORED
             contracts = wire.decode_contracts(body).data
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
@@ -106,14 +130,17 @@ class LiveSession(UnifiedSession):
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """The states come round again."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """The states come round again; missed trades are asked for again later."""
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        if request.purpose == "trades":
+            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
+        self._behind.tick(now)
         self.tick_books(now)
         if self._states and (self._states_at is None or now >= self._states_at):
             self._states_at = now + STATES_EVERY
@@ -135,7 +162,27 @@ class LiveSession(UnifiedSession):
             self._ended = True
             self.actions.append(Reconnect(reason))
 
-    def _command(self, action: str, stream: Stream) -> None:
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
+
+    def _history(self, symbol: str, trades: list[wire.ListedTrade], received: int | None) -> None:
+        native = self._natives[symbol]
+        for row in sorted(trades, key=lambda row: row.ts):
+            self.take_trade(native, row.trade_id, side=row.side, size=row.size, price=row.price, time=row.ts, received=received, rest=True)
+
+    def _fetch_newest(self) -> None:
+        self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
+
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """The newest hundred trades; there are no pages before them."""
+        return self._newest(missing.symbol) if last is None else None
+
+    def _newest(self, symbol: str) -> HttpGet:
+        path = f"/api/ua/v1/market/trade?tradeType={TRADE_TYPES[self.plan.market]}&symbol={self._natives[symbol]}"
+        return HttpGet(url=f"{self._endpoints['spot_rest']}{path}", purpose="trades", symbol=symbol, weight=3)
+
+    def _command(self, action: str, stream: Stream) -> str:
         self._commands += 1
         command = {"id": str(self._commands), "action": action, "channel": "trade" if stream.channel == "trades" else "obu"}
         command |= {"tradeType": TRADE_TYPES[self.plan.market], "symbol": self._natives[stream.symbol]}
@@ -143,7 +190,7 @@ class LiveSession(UnifiedSession):
             command["depth"] = DEPTH
         if action == "subscribe":
             self._awaited[str(self._commands)] = stream
-        self.actions.append(SendText(wire.encode(command)))
+        return wire.encode(command)
 
     def _state(self, contract: wire.FuturesContract, received: int) -> None:
         """What the list says of a contract, as of its arrival: it carries no time of its own."""

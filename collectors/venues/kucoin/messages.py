@@ -188,6 +188,22 @@ class UnifiedList(Struct, frozen=True, gc=False):
     contracts: list[UnifiedContract] = msgspec.field(name="list")
 
 
+class ListedTrade(Struct, frozen=True, gc=False, rename="camel"):
+    """One row of the unified list of trades: the taker's side, nanoseconds, base units or contracts."""
+
+    trade_id: str
+    side: str
+    price: float
+    size: float
+    ts: int
+
+
+class TradeList(Struct, frozen=True, gc=False):
+    """The unified list of trades of one symbol."""
+
+    trades: list[ListedTrade] = msgspec.field(name="list")
+
+
 class Answer(Struct, Generic[T], frozen=True, gc=False):
     """A REST answer; code 200000 is success."""
 
@@ -213,6 +229,7 @@ decode_contract = _decoder(FuturesContract).decode
 decode_spot_symbols = _decoder(Answer[list[SpotSymbol]]).decode
 decode_contracts = _decoder(Answer[list[FuturesContract]]).decode
 decode_unified_list = _decoder(Answer[UnifiedList]).decode
+decode_trade_list = _decoder(Answer[TradeList]).decode
 decode_full_book_answer = _decoder(Answer[FullBook]).decode
 
 

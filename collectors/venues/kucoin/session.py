@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book, Follows, Levels
+from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -28,9 +29,12 @@ _SOLD: Final = {"buy": False, "sell": True}
 
 
 def follows(applied: int, previous: int | None, sequence: int) -> Follows:
-    """A frame begins right after the last one; one that overlaps and reaches further holds absolute amounts and is taken."""
+    """A frame begins right after the last one; one that overlaps and reaches further holds absolute amounts and is taken.
+
+    Numbers that fall below half of what they were have started over, which is a gap like any other.
+    """
     if sequence <= applied:
-        return Follows.STALE
+        return Follows.AHEAD if sequence < applied // 2 else Follows.STALE
     return Follows.NEXT if previous is None or previous <= applied else Follows.AHEAD
 
 
@@ -70,7 +74,21 @@ class MarketSession(BaseSession):
         contract = self.contract(native)
         return levels if contract.is_base else [(price, contract.base(size, price)) for price, size in levels]
 
-    def take_trade(self, native: str, identity: str, *, side: str, size: float, price: float, time: int, received: int | None) -> Outcome:
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What looks for missed trades; None where nobody can fetch them."""
+        return None
+
+    def trade_feed(self, symbol: str) -> TradeFeed:
+        """The trade feed of a symbol; ids do not follow each other, so every silence is looked at."""
+        feed = self.trade_feeds.get(symbol)
+        if feed is None:
+            feed = TradeFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
+        return feed
+
+    def take_trade(
+        self, native: str, identity: str, *, side: str, size: float, price: float, time: int, received: int | None, rest: bool = False
+    ) -> Outcome:
         """Land one trade; ids are numbers or, before 2024 and on classic spot before 2022, keys without an order."""
         if not self.admits(native):
             return Outcome.IGNORED
@@ -79,14 +97,13 @@ class MarketSession(BaseSession):
             raise FrameError(EXCHANGE, f"trade {identity} has side {side!r} and price {price}, expected buy or sell and a price above 0")
         timestamp = event_time(EXCHANGE, time)
         amount = self.contract(native).base(size, price)
-        symbol = self.symbol(native)
-        feed = self.trade_feeds.get(symbol)
-        if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
-        if identity.isdecimal() and len(identity) < 19:
-            feed.take(int(identity), timestamp, received=received, sold=sold, price=price, amount=amount)
+        feed = self.trade_feed(self.symbol(native))
+        if not (identity.isdecimal() and len(identity) < 19):
+            feed.take_keyed(identity, timestamp, received=received, sold=sold, price=price, amount=amount, rest=rest)
+        elif rest:
+            feed.take_rest(int(identity), timestamp, received=received, sold=sold, price=price, amount=amount)
         else:
-            feed.take_keyed(identity, timestamp, received=received, sold=sold, price=price, amount=amount)
+            feed.take(int(identity), timestamp, received=received, sold=sold, price=price, amount=amount)
         return Outcome.DECODED
 
     def take_state(self, symbol: str, kind: str, *, time: int, received: int | None, **known: float | None) -> None:
