@@ -68,11 +68,15 @@ DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
 
 
 BITFINEX_GAPS: Mapping[str, int | tuple[int, ...]] = {
-    role: (1, 2) if role in {"drop_delta", "corrupt_book", "bad_checksum", "slow_snapshot", "http_429"} else (0, 1) for role in ROLES
-} | {"reorder": (0, 1, 2)}
+    role: (1, 2, 3, 4) if role in {"drop_delta", "bad_checksum", "slow_snapshot", "http_429"} else (0, 1, 2, 3, 4) for role in ROLES
+}
+"""Frames are counted over a whole socket: those that are lost put all its books and trades in doubt, here once or twice."""
 
 READY: tuple[str, ...] = ()
 """Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
+
+_LOST_BOOK_FRAMES = ("drop_delta", "corrupt_book", "slow_snapshot", "http_429")
+"""Roles in which one frame of a book is lost."""
 
 TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
@@ -97,7 +101,6 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
             unseen={"corrupt_trades": "ids of contract trades are UUIDs without an order"},
         ),
     ),
-    # The count of frames is that of a whole socket, so that several lost frames put the trades of all its symbols in doubt.
     "bitfinex": (
         Market("spot", "/USD", notice=True, gaps=BITFINEX_GAPS),
         Market("perp", "/USDT:USDT", notice=True, gaps=BITFINEX_GAPS),
@@ -115,12 +118,35 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
     # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.
     "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1}),),
     "htx": (
-        Market("spot", "/USDT", gaps={"corrupt_trades": 0}),
-        Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0}),
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "id_reset": 1}),
+        Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0, "id_reset": 1}),
     ),
-    "kraken": (Market("spot", "/USD", gaps={"bad_checksum": 1, "id_reset": 0}),),
+    "kraken": (
+        Market(
+            "spot",
+            "/USD",
+            gaps={"bad_checksum": 1, "id_reset": 0, **dict.fromkeys(_LOST_BOOK_FRAMES, (0, 1))},
+            unseen=dict.fromkeys(_LOST_BOOK_FRAMES, "a lost level below the best ten shows when it comes among them"),
+        ),
+        Market("futures", "/USD:USD", gaps={"id_reset": 1}),
+    ),
+    # REST holds the newest hundred trades and no others, so that only short cuts of quiet markets are healed.
+    "kucoin": (
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "id_reset": 1}, heals=False),
+        Market("futures", "/USDT:USDT", gaps={"corrupt_trades": 0, "id_reset": 1}, heals=False),
+    ),
     "okx": (
         Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),
         Market("swap", "/USDT:USDT", notice=True, gaps={"id_reset": 0}),
+    ),
+    "mexc": (
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0}, unseen={"corrupt_trades": "no frame of trades says which came before it"}),
+        Market(
+            "perp",
+            "/USDT:USDT",
+            gaps={"corrupt_trades": 0},
+            unseen={"corrupt_trades": "no frame of trades says which came before it"},
+            heals=False,
+        ),
     ),
 }
