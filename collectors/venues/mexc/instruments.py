@@ -80,7 +80,8 @@ def perpetual(
 def instrument_requests(endpoints: Mapping[str, str], markets: Sequence[str]) -> list[HttpGet]:
     """One request for each market."""
     urls = {"spot": f"{endpoints['spot_rest']}/api/v3/exchangeInfo", "perp": f"{endpoints['perp_rest']}/api/v1/contract/detail"}
-    return [HttpGet(url=urls[market], purpose="instruments", symbol=market, weight=10) for market in markets]
+    weights = {"spot": 10, "perp": 1}
+    return [HttpGet(url=urls[market], purpose="instruments", symbol=market, weight=weights[market]) for market in markets]
 
 
 def parse_instruments(body: bytes, *, market: str) -> list[Instrument]:

@@ -1,17 +1,22 @@
-"""A live MEXC socket, spot or perpetual: subscribes, keeps it alive, asks REST for book snapshots.
+"""A live MEXC socket, spot or perpetual: subscribes, keeps it alive, asks REST for book snapshots and missed trades.
 
 Put here: what needs somebody to answer. Keep out: what frames mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
+from collectors.continuity import Gap
 from collectors.errors import FrameError
+from collectors.feeds import TradeFeed
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.mexc import frames, perp
@@ -19,12 +24,16 @@ from collectors.venues.mexc import messages as wire
 from collectors.venues.mexc.instruments import Names
 from collectors.venues.mexc.messages import EXCHANGE
 from collectors.venues.mexc.plan import subscriptions
-from collectors.venues.mexc.session import MexcSession
+from collectors.venues.mexc.session import MexcSession, Trade
 
 PING_EVERY: Final = 15_000_000
 SILENT_AFTER: Final = 45_000_000
 """Each ping is answered: a socket silent for three of them is dead."""
 DEPTHS: Final = (100, 500, 1000, 5000)
+TRADES: Final = {"spot": (1000, 5), "perp": (100, 1)}
+"""Trades that an answer holds at most, always the newest, and its weight."""
+_REFUSED: Final = re.compile(r"\[([^\]]*)\]")
+"""Names in a refusal: Not Subscribed successfully! [name,name].  Reason: Blocked!"""
 
 
 class LiveSession(MexcSession):
@@ -39,6 +48,7 @@ class LiveSession(MexcSession):
         self._subscriptions: dict[str, Stream] = subscriptions(plan)
         self._endpoints = endpoints
         self._pinged: int | None = None
+        self.healer = Healer(self, self._trade_page, symbols=self._by_symbol)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -46,12 +56,14 @@ class LiveSession(MexcSession):
         if now is not None:
             self.see(now)
             self._pinged = now
-        if self.plan.market == "spot":
-            self._send({"method": "SUBSCRIPTION", "params": list(self._subscriptions)})
-            return
-        for name in self._subscriptions:
-            method, _, native = name.partition("@")
-            self._send({"method": method, "param": {"symbol": native}})
+        self.actions += [SendText(text) for text in self._commands("sub", list(self._subscriptions))]
+
+    def resubscription(self, stream: Stream) -> list[str]:
+        names = [name for name, known in self._subscriptions.items() if known == stream]
+        return [*self._commands("unsub", names), *self._commands("sub", names)]
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
 
     def find(self, native: str) -> Instrument | None:
         return self._admitted.get(native)
@@ -59,10 +71,10 @@ class LiveSession(MexcSession):
     def ask_depth(self, instrument: Instrument) -> Callable[[], None]:
         def ask() -> None:
             if instrument.market == "spot":
-                url = f"{self._endpoints['spot_rest']}/api/v3/depth?symbol={instrument.native}&limit={self.depth}"
+                url, weight = f"{self._endpoints['spot_rest']}/api/v3/depth?symbol={instrument.native}&limit={self.depth}", 5
             else:
-                url = f"{self._endpoints['perp_rest']}/api/v1/contract/depth/{instrument.native}?limit={self.depth}"
-            self.actions.append(HttpGet(url=url, purpose="depth", symbol=instrument.symbol, weight=5))
+                url, weight = f"{self._endpoints['perp_rest']}/api/v1/contract/depth/{instrument.native}?limit={self.depth}", 1
+            self.actions.append(HttpGet(url=url, purpose="depth", symbol=instrument.symbol, weight=weight))
 
         return ask
 
@@ -77,9 +89,11 @@ class LiveSession(MexcSession):
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
             self.see(received)
+        instrument = self._by_symbol[request.symbol]
+        if request.purpose == "trades":
+            return self._take_missed(instrument, request, body, received)
         if request.purpose != "depth":
             return Outcome.IGNORED
-        instrument = self._by_symbol[request.symbol]
         try:
             self._take_depth(instrument, body, received)
         except (msgspec.MsgspecError, UnicodeDecodeError, FrameError) as error:
@@ -97,17 +111,36 @@ class LiveSession(MexcSession):
             raise FrameError(EXCHANGE, f"depth answer has success {answer.success}, expected true")
         perp.take_depth(self, instrument, answer.data, received)
 
+    def _take_missed(self, instrument: Instrument, request: HttpGet, body: bytes, received: int | None) -> Outcome:
+        try:
+            if instrument.market == "spot":
+                rows = wire.decode_spot_trades(body)
+                trades = [Trade(row.time, row.price, row.qty, 2 if row.isBuyerMaker else 1, "") for row in rows]
+            else:
+                answer = wire.decode_envelope(body)
+                if answer.success is not True:
+                    raise FrameError(EXCHANGE, f"trades answer has success {answer.success}, expected true")
+                trades = perp.trades_of(answer.data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise FrameError(EXCHANGE, f"trades answer: {error}") from error
+        self.take_rest_trades(instrument, trades, received)
+        self.healer.answered(request, received)
+        return Outcome.DECODED
+
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """A snapshot is asked for again later."""
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        """Snapshots and missed trades are asked for again later."""
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
         if request.purpose == "depth":
             self.diff_book(self._by_symbol[request.symbol]).failed(now)
+        elif request.purpose == "trades":
+            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
         self.tick_books(now)
         self.confirm_trades(now)
+        self.healer.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send({"method": "PING" if self.plan.market == "spot" else "ping"})
@@ -116,25 +149,70 @@ class LiveSession(MexcSession):
             self.last_received = now
             self.actions.append(Reconnect(f"no frame, not even a pong, for {silent // 1_000_000} s"))
 
+    def closed(self, now: int | None) -> None:
+        super().closed(now)
+        self.healer.closed()
+
     def _answered(self, answer: wire.Envelope, frame: bytes | str) -> None:
         """Acknowledgements of spot name the channels; a refusal may come with code 0, so that only the names count."""
-        if answer.channel.startswith("rs.") and answer.channel != "rs.error":
-            # An acknowledgement of perpetuals names no symbol: the first row or the silence watchdog tells.
-            return
         if answer.channel == "pong" or answer.msg.upper() == "PONG":
             return
-        names = [name.strip() for name in answer.msg.split(",")]
-        confirmed = [stream for name in names if (stream := self._subscriptions.get(name)) is not None]
-        for stream in confirmed:
-            instrument = self._by_symbol[stream.symbol]
+        if self.plan.market == "perp" and answer.channel != "rs.error":
+            # One that repeats no symbol says nothing: the first row or the silence watchdog tells.
+            native = "" if answer.param is None else answer.param.symbol
+            self._confirmed([f"{answer.channel.removeprefix('rs.')}@{native}"])
+            return
+        said = frame.decode(errors="replace") if isinstance(frame, bytes) else frame
+        if self.plan.market == "spot":
+            listed = _REFUSED.search(answer.msg)
+            if listed is None and self._confirmed(answer.msg.split(",")):
+                return
+            self._refused(listed[1].split(",") if listed else [], answer.msg)
+        else:
+            # An error names nothing for certain; words of its text may.
+            words = set(re.split(r"[^\w.]+", said))
+            self._refused([name for name in self._subscriptions if words.issuperset(name.split("@"))], said)
+        self._log.warning("command refused", code=answer.code, message=said)
+
+    def _confirmed(self, names: Sequence[str]) -> bool:
+        """Streams that stand; whether any of the names is one of ours."""
+        streams = [self._subscriptions[name.strip()] for name in names if name.strip() in self._subscriptions]
+        for stream in streams:
+            self.stream_accepted(stream.symbol, stream.channel)
             if stream.channel == "book":
-                self.diff_book(instrument).confirmed = True
+                self.diff_book(self._by_symbol[stream.symbol]).confirmed = True
             elif stream.channel == "trades":
                 self.trade_feed(stream.symbol)
                 self.acked[stream.symbol] = self.last_received
-        if not confirmed:
-            said = frame.decode(errors="replace") if isinstance(frame, bytes) else frame
-            self._log.warning("command refused", code=answer.code, message=said)
+        return bool(streams)
+
+    def _refused(self, names: Sequence[str], reason: str) -> None:
+        for name in names:
+            stream = self._subscriptions.get(name.strip())
+            if stream is not None and self.last_received is not None:
+                self.stream_refused(stream.symbol, stream.channel, reason=reason, now=self.last_received)
+
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """The newest trades are all there is: one page, which reaches over a short cut of a quiet market."""
+        if last is not None:
+            return None
+        native = self._by_symbol[missing.symbol].native
+        limit, weight = TRADES[self.plan.market]
+        if self.plan.market == "spot":
+            url = f"{self._endpoints['spot_rest']}/api/v3/trades?symbol={native}&limit={limit}"
+        else:
+            url = f"{self._endpoints['perp_rest']}/api/v1/contract/deals/{native}?limit={limit}"
+        return HttpGet(url=url, purpose="trades", symbol=missing.symbol, weight=weight)
+
+    def _commands(self, verb: str, names: Sequence[str]) -> list[str]:
+        """Commands that begin (`sub`) or end (`unsub`) subscriptions: spot takes a list, perpetuals one channel at a time."""
+        if self.plan.market == "spot":
+            method = "SUBSCRIPTION" if verb == "sub" else "UNSUBSCRIPTION"
+            return [wire.encode({"method": method, "params": names})] if names else []
+        parts = [name.partition("@") for name in names]
+        return [
+            wire.encode({"method": f"{verb}.{method.removeprefix('sub.')}", "param": {"symbol": native}}) for method, _, native in parts
+        ]
 
     def _send(self, command: dict[str, object]) -> None:
         self.actions.append(SendText(wire.encode(command)))

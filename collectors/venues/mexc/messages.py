@@ -19,6 +19,12 @@ Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Pair = tuple[float, float]
 
 
+class Param(Struct, frozen=True, gc=False):
+    """What the acknowledgement of a perpetual's subscription repeats."""
+
+    symbol: str = ""
+
+
 class Envelope(Struct, frozen=True, gc=False):
     """Any JSON object: an answer (id, code, msg), a push (channel, symbol, data), or a frame of v3 JSON (c, d, s, t)."""
 
@@ -32,6 +38,7 @@ class Envelope(Struct, frozen=True, gc=False):
     version: str | int | None = None
     depth: Int | None = None
     success: bool | None = None
+    param: Param | None = None
     publicAggreDepthsSnapshot: Raw = Raw()  # noqa: N815 - a recorder's name
     c: str = ""
     d: Raw = Raw()
@@ -68,6 +75,15 @@ class SpotDepth(Struct, frozen=True, gc=False):
     bids: list[Pair]
     asks: list[Pair]
     timestamp: Int | None = None
+
+
+class SpotTrade(Struct, frozen=True, gc=False):
+    """One row of a spot pair's REST trades, of which none has an id; `isBuyerMaker` says that the taker sold."""
+
+    price: float
+    qty: float
+    time: Int
+    isBuyerMaker: bool  # noqa: N815 - the venue's name
 
 
 class Ticker(Struct, frozen=True, gc=False):
@@ -137,6 +153,7 @@ decode_deal = _decoder(Deal).decode
 decode_deals = _decoder(list[Deal]).decode
 decode_depth = _decoder(Depth).decode
 decode_spot_depth = _decoder(SpotDepth).decode
+decode_spot_trades = _decoder(list[SpotTrade]).decode
 decode_ticker = _decoder(Ticker).decode
 decode_funding = _decoder(Funding).decode
 decode_fundings = _decoder(list[Funding]).decode

@@ -25,11 +25,8 @@ def take(session: MexcSession, push: wire.Envelope, received: int | None) -> Out
     time = None if push.ts is None else event_time(EXCHANGE, push.ts)
     match push.channel.removeprefix("push."):
         case "deal":
-            many = bytes(push.data)[:1] == b"["
-            deals = wire.decode_deals(push.data) if many else [wire.decode_deal(push.data)]
-            trades = [Trade(deal.t, deal.p, deal.v, deal.T, "" if deal.i is None else str(deal.i)) for deal in deals]
             # A batch comes newest first.
-            session.take_trades(instrument, sorted(trades, key=_when), received)
+            session.take_trades(instrument, sorted(trades_of(push.data), key=_when), received)
         case "depth":
             depth = wire.decode_depth(push.data)
             first, last = depth.begin or depth.version, depth.end or depth.version
@@ -48,6 +45,12 @@ def take(session: MexcSession, push: wire.Envelope, received: int | None) -> Out
         case _:
             return Outcome.IGNORED
     return Outcome.DECODED
+
+
+def trades_of(data: bytes | msgspec.Raw) -> list[Trade]:
+    """The trades of a push or a REST answer, as they come."""
+    deals = wire.decode_deals(data) if bytes(data)[:1] == b"[" else [wire.decode_deal(data)]
+    return [Trade(deal.t, deal.p, deal.v, deal.T, "" if deal.i is None else str(deal.i)) for deal in deals]
 
 
 def take_depth(session: MexcSession, instrument: Instrument, data: bytes | msgspec.Raw, received: int | None) -> None:

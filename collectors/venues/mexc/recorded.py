@@ -18,7 +18,7 @@ from collectors.venues.mexc import frames, perp
 from collectors.venues.mexc import messages as wire
 from collectors.venues.mexc.instruments import Names, parse_instruments
 from collectors.venues.mexc.messages import EXCHANGE
-from collectors.venues.mexc.session import MexcSession, Trade
+from collectors.venues.mexc.session import MexcSession
 
 
 class Recorded:
@@ -91,9 +91,7 @@ class Recorded:
             perp.take_depth(self._session_of_book(instrument), instrument, payload, received)
             return Outcome.DECODED
         if instrument is not None and "/deals/" in path:
-            deals = wire.decode_deals(payload)
-            trades = [Trade(deal.t, deal.p, deal.v, deal.T, "" if deal.i is None else str(deal.i)) for deal in deals]
-            self._session(None).take_trades(instrument, trades[::-1], received, rest=True)
+            self._session(None).take_rest_trades(instrument, perp.trades_of(payload), received)
             return Outcome.DECODED
         return Outcome.IGNORED
 

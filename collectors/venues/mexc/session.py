@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from math import isfinite
-from typing import NamedTuple
+from math import inf, isfinite
+from typing import Final, NamedTuple
 
 from collectors.alignment import Diff, DiffBook
 from collectors.books import Book, Follows, Levels
+from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -21,6 +22,10 @@ from collectors.streamed import BookFrame, StreamedBook
 from collectors.venue import Checksums, Instrument
 from collectors.venues.mexc.instruments import Names
 from collectors.venues.mexc.messages import EXCHANGE
+from collectors.venues.mexc.natural import Nameless, Natural, NaturalFeed
+
+RESTARTED: Final = 1_000_000
+"""A version so far behind the last one is no frame that came late: the venue has begun to count anew."""
 
 
 class Trade(NamedTuple):
@@ -34,7 +39,13 @@ class Trade(NamedTuple):
 
 
 class AggreDepth:
-    """The venue's steps 3 and 4: the first frame spans lastUpdateId + 1; then each begins right after the last one."""
+    """The venue's steps 3 and 4: the first frame spans lastUpdateId + 1; then each begins right after the last one.
+
+    With `restarts` versions that start over are as good as lost ones; recordings string together what does not follow.
+    """
+
+    def __init__(self, *, restarts: bool = False) -> None:
+        self._behind = RESTARTED if restarts else inf
 
     def after_snapshot(self, snapshot: int, *, first: int, last: int, previous: int | None) -> Follows:
         """Frames up to lastUpdateId are dropped; fromVersion <= lastUpdateId + 1 <= toVersion follows."""
@@ -46,7 +57,7 @@ class AggreDepth:
     def after_update(self, applied: int, *, first: int, last: int, previous: int | None) -> Follows:
         """Exactly fromVersion == previous toVersion + 1."""
         del previous
-        if last <= applied:
+        if applied - self._behind < last <= applied:
             return Follows.STALE
         return Follows.NEXT if first == applied + 1 else Follows.AHEAD
 
@@ -77,38 +88,58 @@ class MexcSession(BaseSession):
         del instrument
         return None
 
-    def take_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None, *, rest: bool = False) -> None:
-        """Land trades; all are looked at before any lands.
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What fetches trades that were missed; None where nobody can be asked."""
+        return None
+
+    def take_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None) -> None:
+        """Land trades of the stream; all are looked at before any lands.
 
         Without an id a trade is known by time, price, amount, side and its place among equal ones of its frame.
         """
+        ready = self._looked_at(instrument, trades)
+        feed = self.trade_feed(instrument.symbol)
+        met: dict[Natural, int] = {}
+        for trade, (natural, time, amount) in zip(trades, ready, strict=True):
+            sold, identity = trade.kind == 2, trade.identity
+            if identity.isdigit() and len(identity) < 19:
+                number = int(identity)
+                new = number not in feed.tape.seen
+                feed.take(number, time, received=received, sold=sold, price=trade.price, amount=amount)
+            else:
+                place = met[natural] = met.get(natural, 0) + 1
+                name = identity or natural.name(place)
+                new = feed.take_keyed(name, time, received=received, sold=sold, price=trade.price, amount=amount)
+            if new:
+                feed.landed.note(natural)
+
+    def take_rest_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None) -> None:
+        """Land what a REST answer holds of missing trades, or, where no stream has begun, all of it; it names none of them."""
+        ready = sorted(self._looked_at(instrument, trades), key=_when)
+        feed = self.trade_feed(instrument.symbol)
+        feed.take_nameless(ready, received, everything=feed.tape.last_time is None and self.holes() is None)
+
+    def trade_feed(self, symbol: str) -> NaturalFeed:
+        """The trade feed of a symbol; ids say nothing of what lies between them."""
+        feed = self.trade_feeds.get(symbol)
+        if not isinstance(feed, NaturalFeed):
+            feed = NaturalFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
+        return feed
+
+    def _looked_at(self, instrument: Instrument, trades: Sequence[Trade]) -> list[Nameless]:
+        """Trades with their times (microseconds) and base units; raises `FrameError` for what cannot be one."""
         contract = Contract.of(instrument)
-        ready: list[tuple[Trade, int, float]] = []
+        ready: list[Nameless] = []
         for trade in trades:
             amount = contract.base(trade.amount, trade.price) if trade.price > 0 else 0.0
-            if trade.kind not in (1, 2) or not (0 < trade.price < float("inf") and 0 < amount < float("inf")):
+            if trade.kind not in (1, 2) or not (0 < trade.price < inf and 0 < amount < inf):
                 raise FrameError(
                     EXCHANGE, f"trade has type {trade.kind}, price {trade.price} and amount {trade.amount}, expected 1 or 2 and numbers"
                 )
-            ready.append((trade, event_time(EXCHANGE, trade.milliseconds), amount))
-        feed = self.trade_feed(instrument.symbol)
-        met: dict[Trade, int] = {}
-        for trade, time, amount in ready:
-            sold, identity = trade.kind == 2, trade.identity
-            if identity.isdigit() and len(identity) < 19 and not rest:
-                feed.take(int(identity), time, received=received, sold=sold, price=trade.price, amount=amount)
-                continue
-            if not identity:
-                place = met[trade] = met.get(trade, 0) + 1
-                identity = f"{trade.milliseconds}-{trade.price!r}-{trade.amount!r}-{trade.kind}-{place}"
-            feed.take_keyed(identity, time, received=received, sold=sold, price=trade.price, amount=amount, rest=rest)
-
-    def trade_feed(self, symbol: str) -> TradeFeed:
-        """The trade feed of a symbol; ids say nothing of what lies between them."""
-        feed = self.trade_feeds.get(symbol)
-        if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
-        return feed
+            natural = Natural(trade.milliseconds, trade.price, trade.amount, trade.kind)
+            ready.append(Nameless(natural, event_time(EXCHANGE, trade.milliseconds), amount))
+        return ready
 
     def diff_book(self, instrument: Instrument) -> DiffBook:
         """The incremental book of an instrument, kept from its first frame on."""
@@ -117,7 +148,9 @@ class MexcSession(BaseSession):
         if known is None:
             book = Book()
             feed = BookFeed(self.writer, symbol, session=self, book=book)
-            known = self.diff_books[symbol] = DiffBook(feed, book, rule=AggreDepth(), depth=self.depth, ask=self.ask_depth(instrument))
+            ask = self.ask_depth(instrument)
+            known = DiffBook(feed, book, rule=AggreDepth(restarts=ask is not None), depth=self.depth, ask=ask)
+            self.diff_books[symbol] = known
             self.book_feeds[symbol] = feed
         return known
 
@@ -178,3 +211,7 @@ class MexcSession(BaseSession):
             return bids, asks
         base = contract.base
         return [(price, base(amount, price)) for price, amount in bids], [(price, base(amount, price)) for price, amount in asks]
+
+
+def _when(trade: Nameless) -> int:
+    return trade.timestamp

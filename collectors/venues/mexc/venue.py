@@ -36,7 +36,7 @@ class MexcVenue:
         rest_weight_per_seconds=10.0,
         rest=(
             RestBudget(endpoint="spot_rest", weight=300, per_seconds=10.0),
-            RestBudget(endpoint="perp_rest", weight=300, per_seconds=10.0),
+            RestBudget(endpoint="perp_rest", weight=20, per_seconds=2.0),
         ),
     )
 

@@ -11,28 +11,29 @@ NAME = "mexc"
 SPOT = "spot"
 PERP = "perp"
 
-# base, decimals of price and amount on spot, decimals of price on perpetuals, decimals of a contract in base units (0.0001 BTC: 4)
+# base, decimals of price and amount on spot, decimals of price on perpetuals, decimals of a contract in base units (0.0001 BTC: 4).
+# Amounts are finer than the venue's: REST trades have no ids, so that equal ones of one millisecond could not be compared.
 _ROWS: tuple[tuple[str, int, int, int, int], ...] = (
-    ("BTC", 2, 8, 1, 4),
-    ("ETH", 2, 6, 2, 2),
-    ("SOL", 2, 4, 2, 1),
-    ("XRP", 4, 2, 4, 0),
-    ("BNB", 2, 4, 1, 2),
-    ("DOGE", 5, 2, 5, 0),
-    ("ADA", 4, 2, 4, 0),
-    ("LTC", 2, 4, 2, 1),
-    ("AVAX", 3, 2, 3, 1),
-    ("LINK", 3, 2, 3, 1),
-    ("DOT", 4, 2, 3, 1),
-    ("TRX", 4, 2, 5, 0),
-    ("BCH", 2, 4, 2, 2),
-    ("UNI", 3, 2, 3, 1),
-    ("NEAR", 4, 2, 3, 0),
-    ("ATOM", 3, 2, 3, 1),
-    ("ETC", 3, 2, 3, 1),
-    ("FIL", 3, 2, 3, 1),
-    ("XLM", 5, 2, 5, 0),
-    ("SUI", 4, 2, 4, 0),
+    ("BTC", 2, 8, 1, 6),
+    ("ETH", 2, 8, 2, 6),
+    ("SOL", 2, 6, 2, 5),
+    ("XRP", 4, 6, 4, 4),
+    ("BNB", 2, 6, 1, 5),
+    ("DOGE", 5, 4, 5, 3),
+    ("ADA", 4, 4, 4, 3),
+    ("LTC", 2, 6, 2, 5),
+    ("AVAX", 3, 6, 3, 5),
+    ("LINK", 3, 6, 3, 5),
+    ("DOT", 4, 6, 3, 4),
+    ("TRX", 4, 4, 5, 3),
+    ("BCH", 2, 6, 2, 5),
+    ("UNI", 3, 6, 3, 4),
+    ("NEAR", 4, 6, 3, 4),
+    ("ATOM", 3, 6, 3, 4),
+    ("ETC", 3, 6, 3, 5),
+    ("FIL", 3, 6, 3, 4),
+    ("XLM", 5, 4, 5, 3),
+    ("SUI", 4, 6, 4, 4),
 )
 CATALOGUE: tuple[Instrument, ...] = tuple(
     Instrument(NAME, SPOT, f"{base}/USDT", base, "USDT", tick, lot) for base, tick, lot, *_ in _ROWS

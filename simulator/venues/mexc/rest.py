@@ -46,6 +46,12 @@ def perp_failed(code: int, message: str, *, status: int = 200) -> Answer:
     return Answer(status, f'{{"success":false,"code":{code},"message":{json.dumps(message)}}}')
 
 
+def too_many(answer: Answer, wait_s: int) -> Answer:
+    """The answer to a request beyond the limit. Only the spot documentation speaks of the header."""
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer
+
+
 def perp_result(data: str) -> Answer:
     """A successful answer of the contract host; `data` is JSON text."""
     return Answer(200, f'{{"success":true,"code":0,"data":{data}}}')

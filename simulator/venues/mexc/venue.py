@@ -21,7 +21,8 @@ from simulator.venues.mexc.session import MexcSession, PerpSession, SpotSession,
 
 SOCKETS = {"/spot/ws": SPOT, "/perp/edge": PERP}
 SPOT_PREFIX, PERP_PREFIX = "/spot/api/v3/", "/perp/api/v1/contract/"
-WEIGHT, WINDOW_S = 300, 10
+# Weight (spot) or requests (contracts) in so many seconds.
+LIMITS = {SPOT: (300, 10), PERP: (20, 2)}
 SPOT_WEIGHTS = {"exchangeInfo": 10, "depth": 1, "trades": 5, "klines": 1, "time": 1, "ping": 1}
 BOOK_FRAMES_PER_S = 10.0
 
@@ -41,7 +42,7 @@ class Mexc(Venue):
         self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
     ) -> None:
         super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {host: WeightLimit(weight_limit or WEIGHT, seconds=WINDOW_S) for host in (SPOT, PERP)}
+        self.limits = {host: WeightLimit(weight_limit or most, seconds=seconds) for host, (most, seconds) in LIMITS.items()}
         self.boards = {market.instrument: Board(market, hub) for market in markets}
         self._by_native = {board.spelling.native: board for board in self.boards.values()}
         self._boards_of = {stream: board for board in self.boards.values() for stream in board.streams.values()}
@@ -93,8 +94,9 @@ class Mexc(Venue):
             return None
         board = self._board(params.get("symbol", ""), SPOT)
         symbol = board.market.instrument.symbol if board else "*"
-        if self.throttled(SPOT, now_us, weight=SPOT_WEIGHTS[call], symbol=symbol):
-            return rest.failed(429, "Too many requests", status=429)
+        wait = self.throttled(SPOT, now_us, weight=SPOT_WEIGHTS[call], symbol=symbol)
+        if wait:
+            return rest.too_many(rest.failed(429, "Too many requests", status=429), wait)
         if call == "ping":
             return Answer(200, "{}")
         if call == "time":
@@ -115,8 +117,9 @@ class Mexc(Venue):
     def _perp(self, call: str, native: str, params: Mapping[str, str], now_us: int) -> Answer | None:
         board = self._board(native or params.get("symbol", ""), PERP)
         symbol = board.market.instrument.symbol if board else "*"
-        if self.throttled(PERP, now_us, symbol=symbol):
-            return rest.perp_failed(510, "Requests are too frequent", status=429)
+        wait = self.throttled(PERP, now_us, symbol=symbol)
+        if wait:
+            return rest.too_many(rest.perp_failed(510, "Requests are too frequent", status=429), wait)
         if call == "ping":
             return rest.perp_result(str(now_us // 1000))
         if call == "detail":
