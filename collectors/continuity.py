@@ -95,6 +95,8 @@ class Continuity:
         """By symbol, the feed whose frames land; the feeds of other sockets only stand by."""
         self.redundant = False
         """True where two connections carry every stream: their rows merge, and the book of one stands by."""
+        self.merging = False
+        """True where several sockets may bring the same trades, now and then or always, so that what one lacks another may bring."""
         self.standing: dict[str, list[object]] = {}
         """By symbol, the feeds of all sockets that hold a book of it, where there are two connections."""
         self.carriers: dict[tuple[str, str], set[object]] = {}

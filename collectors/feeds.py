@@ -248,7 +248,8 @@ class TradeFeed:
         noticed = timestamp if received is None else received
         from_time = timestamp if self.tape.last_time is None else self.tape.last_time
         hole = Skip(last, number, from_time=from_time, to_time=timestamp, noticed=noticed)
-        if len(self.writer.continuity.carriers[self.symbol, "trades"]) > 1:
+        continuity = self.writer.continuity
+        if continuity.merging and len(continuity.carriers[self.symbol, "trades"]) > 1:
             self.suspected.append(hole)
         else:
             self._missed(hole)

@@ -143,9 +143,11 @@ class Collector:
 
     def _line(self, plan: ConnectionPlan, context: ExchangeContext) -> list[Connection]:
         """The connection of a plan, or both where two are wanted."""
+        continuity = self.events.continuity(plan.exchange)
+        continuity.merging = True
         if not context.wanted.redundant:
             return [Connection(plan, context)]
-        self.events.continuity(plan.exchange).redundant = True
+        continuity.redundant = True
         pair = Pair()
         return [Connection(each, context, pair=pair) for each in (plan, twin_of(plan))]
 

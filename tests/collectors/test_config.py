@@ -28,7 +28,14 @@ def test_what_is_left_out_has_defaults():
 
     assert wanted.channels == tuple(VENUES["kraken"].channels)
     assert wanted.depth == 1000
+    assert not wanted.redundant
     assert wanted.endpoints == {}
+
+
+def test_two_sockets_are_wanted_where_the_exchange_says_so():
+    config = parsed(KRAKEN + 'redundant = true\n[exchanges.binance]\nsymbols = ["BTC/USDT"]')
+
+    assert [config.exchanges[name].redundant for name in ("kraken", "binance")] == [True, False]
 
 
 def test_endpoints_override_the_venues_own_by_key():
@@ -81,6 +88,11 @@ KRAKEN = '[exchanges.kraken]\nsymbols = ["BTC/USD"]\n'
         (KRAKEN + "depth = 0", ConfigError, "exchanges.kraken.depth is 0, allowed is a whole number of book levels from 1 to 10000"),
         (KRAKEN + "depth = true", ConfigError, "depth is True, allowed"),
         (KRAKEN + 'depth = "deep"', ConfigError, "depth is 'deep', allowed"),
+        (
+            KRAKEN + "redundant = 2",
+            ConfigError,
+            r"exchanges.kraken.redundant is 2, allowed is true \(two sockets for every stream\) or false",
+        ),
         (KRAKEN + '[exchanges.kraken.endpoints]\nspotws = "ws://x"', ConfigError, r"key 'spotws' .* \(did you mean 'spot_ws'\?\)"),
         (
             KRAKEN + '[exchanges.kraken.endpoints]\nspot_ws = "http://x"',

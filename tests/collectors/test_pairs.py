@@ -25,6 +25,7 @@ class Pair:
     def __init__(self, *, redundant: bool = True) -> None:
         self.events = EventBuffer()
         self.continuity = self.events.continuity("toy")
+        self.continuity.merging = True
         self.continuity.redundant = redundant
         self.asked: list[tuple[int | None, int | None]] = []
         self.landed: dict[str, list[dict[str, Any]]] = {}
