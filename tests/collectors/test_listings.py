@@ -265,3 +265,29 @@ def test_the_lists_of_every_exchange_land_once_and_are_not_landed_again_by_a_res
     }
     counted = running.sql("select sum(rows_landed)::bigint as n from ledger where dataset = 'listings'")
     assert counted[0]["n"] == first
+
+
+def test_a_delisted_symbol_shows_as_unlisted_and_the_others_flow(processes: ExitStack, tmp_path: Path) -> None:
+    wanted = {"binance": ["BTC/USDT", "ETH/USDT"]}
+    full = Simulator(tmp_path, rate=50, exchanges="binance", arguments=["--symbols", "BTC/USDT,ETH/USDT"])
+    processes.callback(full.kill)
+    running = Running(tmp_path, full.endpoints, symbols=wanted)
+    processes.callback(running.kill)
+    running.wait_live()
+    assert running.stop() == 0
+    full.kill()
+    smaller = Simulator(tmp_path / "later", rate=50, exchanges="binance", arguments=["--symbols", "BTC/USDT,SOL/USDT"])
+    processes.callback(smaller.kill)
+
+    running = Running(tmp_path, smaller.endpoints, symbols=wanted)
+    processes.callback(running.kill)
+
+    def states() -> dict[tuple[str, str], str]:
+        state = running.status()
+        return {} if state is None else {(each.symbol, each.channel): each.state for each in state.streams}
+
+    until(lambda: states().get(("BTC/USDT", "trades")) == "live", what="the symbol that is left")
+    assert {state for (symbol, _), state in states().items() if symbol == "ETH/USDT"} == {"unlisted"}
+    assert running.stop() == 0
+    gone = running.sql("select status, active from listings_now where symbol = 'ETH/USDT'")
+    assert gone == [{"status": "gone", "active": False}]
