@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PLACES: Final = 1_000_000
 """Contracts have at most six decimals; as whole millionths they turn into base units by one division, which is exact."""
-_MOST: Final = 1 << 50
+_MOST: Final = 1 << 53
 
 
 class Contract:
@@ -29,7 +29,7 @@ class Contract:
         # 5.51 contracts of 0.01 are 0.0551: 551 / 10000 is, while 5.51 * 0.01 and 5.51 / 100 both miss it in the last digit.
         value = Fraction(repr(size)) if isfinite(size) else Fraction(1)
         self._times = value.numerator
-        self._parts = value.denominator * _PLACES
+        self._parts = value.denominator
 
     @classmethod
     def of(cls, instrument: Instrument) -> Contract:
@@ -45,6 +45,10 @@ class Contract:
         """Base units of `amount` contracts at a price; infinitely many where an inverse one has no price."""
         if self.inverse:
             return amount * self.size / price if price else inf
-        if not -_MOST < (scaled := amount * _PLACES) < _MOST or (whole := round(scaled)) / _PLACES != amount:
+        if not -_MOST < amount < _MOST:
             return amount * self.size
-        return whole * self._times / self._parts
+        if (whole := int(amount)) == amount:
+            return whole * self._times / self._parts
+        if (millionths := round(amount * _PLACES)) / _PLACES == amount:
+            return millionths * self._times / (self._parts * _PLACES)
+        return amount * self.size

@@ -20,6 +20,10 @@ def test_base_units_are_the_decimal_product(digits: int, places: int, size: str)
     assert Contract(float(size)).base(float(contracts), 1.0) == float(contracts * Decimal(size))
 
 
+def test_large_whole_amounts_are_exact() -> None:
+    assert Contract(0.001).base(1_897_633_265.0, 1.0) == 1_897_633.265
+
+
 def test_amounts_beyond_six_decimals_or_all_bounds_are_multiplied() -> None:
     contract = Contract(0.01)
 
