@@ -78,6 +78,12 @@ READY: tuple[str, ...] = ()
 _LOST_BOOK_FRAMES = ("drop_delta", "corrupt_book", "slow_snapshot", "http_429")
 """Roles in which one frame of a book is lost."""
 
+_MEXC_GAPS: Mapping[str, int | tuple[int, ...]] = {"corrupt_trades": 0, "stall": (0, 1)}
+_MEXC_UNSEEN: Mapping[str, str] = {
+    "corrupt_trades": "no frame of trades says which came before it",
+    "stall": "a silence is noticed by its length alone",
+}
+
 TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
         Market("spot", "/USDT", notice=True),
@@ -140,13 +146,7 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
         Market("swap", "/USDT:USDT", notice=True, gaps={"id_reset": 0}),
     ),
     "mexc": (
-        Market("spot", "/USDT", gaps={"corrupt_trades": 0}, unseen={"corrupt_trades": "no frame of trades says which came before it"}),
-        Market(
-            "perp",
-            "/USDT:USDT",
-            gaps={"corrupt_trades": 0},
-            unseen={"corrupt_trades": "no frame of trades says which came before it"},
-            heals=False,
-        ),
+        Market("spot", "/USDT", gaps=_MEXC_GAPS, unseen=_MEXC_UNSEEN),
+        Market("perp", "/USDT:USDT", gaps=_MEXC_GAPS, unseen=_MEXC_UNSEEN, heals=False),
     ),
 }
