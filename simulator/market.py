@@ -152,6 +152,11 @@ class Market:
         self.trade_id += 1
         fills.append(Trade(self.trade_id, self.aggregate_id, time_us, price, lots, buy))
 
+    def last_trades(self, most: int) -> list[Trade]:
+        """The newest fills, oldest first, at most so many: of whole orders, because nobody could tell that one began earlier."""
+        fills = list(self.recent)[-most - 1 :]
+        return [fill for fill in fills if fill.time_us != fills[0].time_us] if len(fills) > most else fills
+
     def skip_trade_id(self) -> int:
         """Use up a raw trade id for a fill that never reached the book."""
         self.trade_id += 1

@@ -181,3 +181,15 @@ def test_assets_are_correlated_and_venues_agree_to_a_few_basis_points() -> None:
     assert np.corrcoef(*moves)[0, 1] > 0.4
     assert PricePath(BTC, 1).at(START) == pytest.approx(PricePath(kraken, 1).at(START), rel=2e-3)
     assert PricePath(BTC, 1).at(START) == pytest.approx(index_price("BTC", 1, START), rel=1e-3)
+
+
+def test_the_last_trades_are_those_of_whole_orders() -> None:
+    market = Market(BTC, seed=3, start_us=START)
+    orders = [market.order(START + step, dollars=60_000.0) for step in range(1, 60)]
+    fills = [fill for order in orders for fill in order]
+    for most in range(1, 60):
+        found = market.last_trades(most)
+        assert most - 12 <= len(found) <= most
+        assert found == fills[len(fills) - len(found) :]
+        assert not found or any(found[0] is order[0] for order in orders)
+    assert market.last_trades(10_000) == fills

@@ -40,6 +40,8 @@ DISORDER: Final = 1_000_000
 class LiveSession(SpotSession):
     """The life of one socket of a `ConnectionPlan`."""
 
+    spacing_seconds = 0.05
+
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         decimals = {
             each.symbol: (each.price_decimals, each.amount_decimals)

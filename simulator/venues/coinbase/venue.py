@@ -86,7 +86,7 @@ class Coinbase(Venue):
         """Attach a socket to a channel, after its snapshot."""
         found = self.products[product]
         if channel == "market_trades":
-            recent = _last_orders(list(found.market.recent)[-SNAPSHOT_TRADES - 1 :])
+            recent = found.market.last_trades(SNAPSHOT_TRADES)
             if recent:
                 session.say(frames.trades(found.spelling, recent, kind="snapshot", now_us=now_us))
             self.hub.attach(session.socket, found.streams[channel])
@@ -209,8 +209,3 @@ class Coinbase(Venue):
         product.sent_us = now_us
         message = frames.book(product.spelling, kind="update", bids=bids, asks=asks, time_us=product.time_us, now_us=now_us)
         self._publish(product.streams["level2"], message)
-
-
-def _last_orders(fills: list[Trade]) -> list[Trade]:
-    """The fills without those of the first order, of which some may have been cut off."""
-    return [fill for fill in fills if fill.time_us != fills[0].time_us] if len(fills) > SNAPSHOT_TRADES else fills

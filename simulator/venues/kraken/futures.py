@@ -91,9 +91,8 @@ class Futures:
             else:
                 self._start_book(socket, found)
             return
-        recent = list(found.market.recent)[-SNAPSHOT_TRADES:]
         if feed == "trade":
-            socket.send(frames.trade_snapshot(found.contract, recent, set(found.forced)))
+            socket.send(frames.trade_snapshot(found.contract, found.market.last_trades(SNAPSHOT_TRADES), set(found.forced)))
         else:
             socket.send(self._ticker(found, now_us))
         self.hub.attach(socket, found.streams[feed])
