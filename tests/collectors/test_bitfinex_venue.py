@@ -230,22 +230,127 @@ def test_a_checksum_mismatch_subscribes_that_book_anew_and_late_frames_are_ignor
     assert [row["healed_by"] for row in socket.rows("gaps")] == ["snapshot"]
 
 
-def test_a_sequence_gap_loses_books_asks_for_trades_and_a_fresh_socket() -> None:
+def test_without_checksums_a_sequence_gap_loses_every_book_and_asks_for_a_fresh_socket() -> None:
     socket = Socket().subscribed()
     socket.feed(1, "te", [13, MS, -0.05, 91248])
     socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
     socket.feed(1, "hb")
     assert socket.session.actions == []
     socket.feed(1, "hb", skip=1)
-    request, reconnect = socket.session.actions
+    (reconnect,) = socket.session.actions
     assert isinstance(reconnect, Reconnect)
-    assert isinstance(request, HttpGet)
-    assert request.url.startswith(f"https://api-pub.bitfinex.com/v2/trades/tBTCUST/hist?start={MS - 1}&end=")
     assert sorted((row["channel"], row["kind"]) for row in socket.rows("gaps")) == [("book_deltas", "sequence"), ("trades", "sequence")]
-    socket.session.feed_http(request, json.dumps([[14, MS + 5, 0.1, 91250]]).encode(), socket.now)
+
+
+def checked() -> Socket:
+    """A socket with a book, a trade and checksums."""
+    socket = Socket().subscribed()
+    socket.event(event="conf", status="OK", flags=229376)
+    socket.feed(1, "te", [13, MS, -0.05, 91248])
+    socket.feed(2, [[100, 1, 2.0], [101, 1, -3.0]])
+    return socket
+
+
+def signed(text: str) -> int:
+    found = crc32(text.encode())
+    return found - (1 << 32) if found >= 1 << 31 else found
+
+
+def calm(socket: Socket) -> list[dict[str, Any]]:
+    """Commands once no more frames were lost for a while."""
+    socket.now += 3_000_000
+    socket.session.tick(socket.now)
+    found = [json.loads(action.text) for action in socket.session.actions if isinstance(action, SendText)]
+    socket.session.actions.clear()
+    return found
+
+
+def test_with_checksums_one_lost_frame_costs_the_trades_nothing_and_books_go_on_until_a_new_snapshot_replaces_them() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    socket.feed(2, "cs", signed("100:2.0:101:-3.0"))
+    socket.feed(2, [99, 1, 1.0])
+    assert socket.session.actions == []
+    assert socket.rows("gaps") == []
+    assert [(each["event"], each.get("channel")) for each in calm(socket)] == [("unsubscribe", None), ("subscribe", "book")]
+    socket.event(event="subscribed", channel="book", chanId=3, symbol="tBTCUST", prec="P0", freq="F0", len="25")
+    socket.feed(3, [[100, 1, 2.0], [101, 1, -3.0]])
+    assert {(row["channel"], row["kind"], row["healed_by"]) for row in socket.rows("gaps")} == {
+        ("book_deltas", "sequence", None),
+        ("book_deltas", "sequence", "snapshot"),
+    }
+
+
+def test_a_checksum_after_a_loss_tells_which_book_it_was() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    socket.feed(2, "cs", signed("100:2.5:101:-3.0"))
+    assert [(row["channel"], row["kind"]) for row in socket.rows("gaps")] == [("book_deltas", "sequence")]
+    unsubscribe, subscribe = (json.loads(action.text) for action in socket.session.actions)
+    assert (unsubscribe["chanId"], subscribe["channel"]) == (2, "book")
+
+
+def test_a_book_whose_snapshot_does_not_come_after_a_loss_is_lost_at_last() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    socket.feed(2, "cs", signed("100:2.0:101:-3.0"))
+    calm(socket)
+    socket.now += 20_000_000
+    socket.session.tick(socket.now)
+    assert [(row["channel"], row["healed_at"]) for row in socket.rows("gaps")] == [("book_deltas", None)]
+
+
+@pytest.mark.parametrize(("oldest", "healed"), [(13, "snapshot"), (15, None)])
+def test_two_lost_frames_may_have_been_one_trade_and_a_new_subscription_tells(oldest: int, healed: str | None) -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=2)
+    assert [(row["channel"], row["to_time"]) for row in socket.rows("gaps")] == [("trades", None)]
+    commands = calm(socket)
+    assert [(each["event"], each.get("channel")) for each in commands[:2]] == [("unsubscribe", None), ("subscribe", "trades")]
+    socket.event(event="subscribed", channel="trades", chanId=4, symbol="tBTCUST")
+    rows = [[number, MS + number, 0.5, 91000] for number in (16, 15, 14, 13) if number >= oldest]
+    socket.feed(4, rows)
     drained = socket.events.drain()
-    assert [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()] == [("14", "rest")]
-    assert [(row["channel"], row["healed_by"]) for row in drained["gaps"].to_pylist()] == [("trades", "rest")]
+    assert [row["trade_id"] for row in drained["trades"].to_pylist()] == [str(row[0]) for row in rows[::-1] if row[0] != 13]
+    gaps = [row for row in drained["gaps"].to_pylist() if row["channel"] == "trades"]
+    assert gaps[-1]["healed_by"] == healed
+    socket.session.tick(socket.now + 1_000_000)
+    requests = [action for action in socket.session.actions if isinstance(action, HttpGet)]
+    assert len(requests) == (0 if healed else 1)
+    if requests:
+        assert requests[0].url.startswith(
+            f"https://api-pub.bitfinex.com/v2/trades/tBTCUST/hist?start={MS}&end={MS + 16}&limit=10000&sort=1"
+        )
+        answer = [[number, MS + number, 0.5, 91000] for number in (13, 14, 15)]
+        socket.session.feed_http(requests[0], json.dumps(answer).encode(), socket.now)
+        drained = socket.events.drain()
+        assert [(row["trade_id"], row["source"]) for row in drained["trades"].to_pylist()] == [("14", "rest")]
+        assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == ["rest"]
+
+
+def test_lost_frames_far_apart_are_no_trade_together() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    socket.now += 40_000_000
+    socket.feed(1, "hb", skip=1)
+    assert [row for row in socket.rows("gaps") if row["channel"] == "trades"] == []
+
+
+def test_a_socket_that_ends_in_doubt_leaves_a_gap_whose_end_is_known() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=2)
+    socket.session.closed(socket.now + 5)
+    gaps = [row for row in socket.rows("gaps") if row["kind"] == "sequence" and row["channel"] == "trades"]
+    assert [row["to_time"] is None for row in gaps] == [True, False]
+
+
+def test_a_refused_stream_is_named_and_one_that_stands_is_not_refused() -> None:
+    socket = Socket()
+    socket.event(event="error", msg="symbol: invalid", code=10300, channel="trades", symbol="tBTCUST")
+    socket.event(event="error", msg="subscribe: dup", code=10301, channel="book", symbol="tBTCUST")
+    socket.event(event="error", msg="subscribe: limit", code=10305)
+    refusals = socket.events.continuity("bitfinex").refusals
+    assert {place: refusal.reason for place, refusal in refusals.items()} == {("BTC/USDT", "trades"): "symbol: invalid"}
 
 
 def test_a_frame_sent_twice_changes_nothing() -> None:
@@ -256,26 +361,33 @@ def test_a_frame_sent_twice_changes_nothing() -> None:
     assert socket.session.actions == []
 
 
-def test_trades_missed_while_the_socket_was_gone_are_fetched() -> None:
+@pytest.mark.parametrize(("oldest", "fetched"), [(13, False), (15, True)])
+def test_trades_missed_while_the_socket_was_gone_are_fetched_unless_the_subscription_begins_before(oldest: int, *, fetched: bool) -> None:
     first = Socket().subscribed()
     first.feed(1, "te", [13, MS, -0.05, 91248])
     first.session.closed(first.now)
     second = Socket(events=first.events, at=first.now + 60_000_000).subscribed()
-    (request,) = [action for action in second.session.actions if isinstance(action, HttpGet)]
-    second.feed(1, [[15, MS + 70, 0.5, 91000]])
-    second.session.feed_http(request, json.dumps([[14, MS + 60, 0.1, 91250], [15, MS + 70, 0.5, 91000]]).encode(), second.now)
+    second.feed(1, [[number, MS + number, 0.5, 91000] for number in (15, 14, 13) if number >= oldest])
+    requests = [action for action in second.session.actions if isinstance(action, HttpGet)]
+    assert len(requests) == fetched
+    for request in requests:
+        second.session.feed_http(
+            request, json.dumps([[13, MS, -0.05, 91248], [14, MS + 14, 0.5, 91000], [15, MS + 15, 0.5, 91000]]).encode(), second.now
+        )
     drained = second.events.drain()
-    assert [row["trade_id"] for row in drained["trades"].to_pylist()] == ["13", "15", "14"]
-    assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+    assert sorted(row["trade_id"] for row in drained["trades"].to_pylist()) == ["13", "14", "15"]
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == ("rest" if fetched else "snapshot")
 
 
 def test_maintenance_and_restart_ask_for_a_fresh_socket() -> None:
     socket = Socket()
     socket.event(event="info", code=20060, msg="maintenance")
     assert socket.session.actions == []
-    for code in (20051, 20061):
+    for code, graceful in ((20051, True), (20061, False)):
         socket.event(event="info", code=code, msg="")
-        assert isinstance(socket.session.actions.pop(), Reconnect)
+        action = socket.session.actions.pop()
+        assert isinstance(action, Reconnect)
+        assert action.graceful is graceful
 
 
 def test_derivatives_and_closings_of_a_live_socket() -> None:

@@ -2,7 +2,8 @@
 
 The procedure: 1. a list of levels replaces the book. 2. One level sets the amount at its price; count 0 deletes it, the sign of the
 amount then only names the side. 3. `cs` is compared with the checksum of the book as it stands. 4. On a mismatch that channel alone
-is subscribed anew.
+is subscribed anew. 5. When the socket lost frames, the next `cs` of each book tells whether its best 25 levels are whole. 6. Deeper ones no
+`cs` covers: once no more is lost every book is subscribed anew, and lands on until the new snapshot replaces it.
 Put here: that procedure. Keep out: frames, sequence numbers, subscriptions.
 """
 
@@ -22,6 +23,9 @@ LENGTHS: Final = (1, 25, 100, 250)
 RENEW_PATIENCE: Final = 15_000_000
 """A new snapshot that has not come after this long is asked for again."""
 
+DOUBT_PATIENCE: Final = 5_000_000
+"""A book that may have lost a frame waits this long for its checksum, microseconds."""
+
 
 class CheckedBook:
     """A book of one symbol. `renew` asks for a fresh snapshot; None where nobody can be asked."""
@@ -32,6 +36,28 @@ class CheckedBook:
         self._checksums = checksums
         self._renew = renew
         self._asked: int | None = None
+        self._doubted: int | None = None
+        """Since when the best levels may be wrong."""
+        self._unsure: int | None = None
+        """Since when deeper levels may be wrong."""
+        self._refreshed: int | None = None
+
+    def awaited(self, now: int) -> None:
+        """The subscription stands: the snapshot is due."""
+        if not self.feed.live and self._asked is None:
+            self._asked = now
+
+    def doubt(self, now: int) -> None:
+        """Step 5: frames of the socket were lost."""
+        if self.feed.live:
+            self._doubted = now if self._doubted is None else self._doubted
+            self._unsure = now if self._unsure is None else self._unsure
+
+    def refresh(self, now: int) -> None:
+        """Step 6: no more frames are lost."""
+        if self.feed.live and self._unsure is not None and self._renew is not None:
+            self._refreshed = now
+            self._renew()
 
     def snapshot(
         self, levels: list[SpelledLevel], *, length: int, timestamp: int | None, received: int | None, sequence: int | None
@@ -40,7 +66,12 @@ class CheckedBook:
         bids, asks = _sides(levels)
         self._book.resize(length)
         self._book.load(bids, asks)
-        self._asked = None
+        if self.feed.live and self._unsure is not None and received is not None:
+            # Nothing tells whose frames were lost: for what may have been this book's a gap stands, that ends here.
+            self.feed.writer.continuity.open_gap(
+                self.feed.writer, self.feed.symbol, channel="book_deltas", kind="sequence", now=received, from_time=self._unsure
+            )
+        self._asked = self._doubted = self._unsure = self._refreshed = None
         self.feed.opened(timestamp=timestamp, received=received, sequence=sequence)
 
     def update(self, levels: list[SpelledLevel], *, timestamp: int | None, received: int | None, sequence: int | None) -> None:
@@ -59,21 +90,31 @@ class CheckedBook:
             return
         if interleaved_checksum(self._book) == checksum:
             self._checksums.verified += 1
+            self._doubted = None
             return
         self._checksums.failed += 1
-        self.feed.lost("checksum", now=now)
-        self._ask(now)
+        self._lost(now)
 
     def tick(self, now: int) -> None:
         """Sample, look for a crossed book, and ask again for what has not come."""
         feed = self.feed
         if feed.live:
             feed.sample(now)
-            if feed.crossed(now):
-                feed.lost("sequence", now=now)
-                self._ask(now)
+            unchecked = self._doubted is not None and now - self._doubted > DOUBT_PATIENCE
+            unanswered = self._refreshed is not None and now - self._refreshed > RENEW_PATIENCE
+            if feed.crossed(now) or unchecked or unanswered:
+                self._doubted = self._doubted or now
+                self._lost(now)
         elif self._asked is not None and now - self._asked > RENEW_PATIENCE:
             self._ask(now)
+
+    def _lost(self, now: int) -> None:
+        """The book is wrong; where frames were lost, from then on."""
+        if self._doubted is not None and self.feed.last_time is not None:
+            self.feed.last_time = min(self._doubted, self.feed.last_time)
+        self.feed.lost("checksum" if self._doubted is None else "sequence", now=now)
+        self._doubted = self._unsure = self._refreshed = None
+        self._ask(now)
 
     def _ask(self, now: int) -> None:
         self._asked = now

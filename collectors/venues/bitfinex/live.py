@@ -12,19 +12,22 @@ import msgspec
 
 from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
+from collectors.feeds import TradeFeed, event_time
+from collectors.healing import Healer
 from collectors.logs import logger
+from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText
+from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText, Stream
 from collectors.venues.bitfinex import messages as wire
 from collectors.venues.bitfinex.book import LENGTHS
 from collectors.venues.bitfinex.instruments import Names
+from collectors.venues.bitfinex.losses import Losses
 from collectors.venues.bitfinex.messages import EXCHANGE
 from collectors.venues.bitfinex.session import LIQUIDATIONS_KEY, Channel, PublicSession
 
 TRADES_LIMIT: Final = 10_000
-LONGEST_FETCH: Final = 6 * 3_600_000_000
-"""A gap longer than this (microseconds) stays one: fetching it would eat the venue's request budget."""
+HELD: Final = 10_301
+"""A refusal that says the stream stands."""
 FLAGS: Final = wire.TIMESTAMPS | wire.SEQUENCES | wire.CHECKSUMS
 
 
@@ -38,7 +41,8 @@ class LiveSession(PublicSession):
         self._natives = {each.symbol: each.native for each in plan.instruments}
         self._symbols = {each.native: each.symbol for each in plan.instruments}
         self._rest = endpoints["rest"]
-        self._fetching: dict[str, list[Gap]] = {}
+        self.healer = Healer(self, self._trade_page, symbols=self._natives)
+        self.losses = Losses(writer, self._renew_trades)
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -48,14 +52,20 @@ class LiveSession(PublicSession):
             self.clock = now
         self._send({"event": "conf", "flags": FLAGS})
         for stream in self.plan.streams:
-            if stream.channel == "trades":
-                self._send({"event": "subscribe", "channel": "trades", "symbol": self._natives[stream.symbol]})
-            elif stream.channel == "book":
-                self._subscribe_book(self._natives[stream.symbol])
-            elif stream.channel == "derivatives":
-                self._send({"event": "subscribe", "channel": "status", "key": f"deriv:{self._natives[stream.symbol]}"})
+            if stream.channel != "liquidations":
+                self.actions.append(SendText(self._subscription(stream)))
         if any(stream.channel == "liquidations" for stream in self.plan.streams):
             self._send({"event": "subscribe", "channel": "status", "key": LIQUIDATIONS_KEY})
+
+    def resubscription(self, stream: Stream) -> list[str]:
+        """Frames of the old channel are no longer listened to. Forced closings of all symbols share a channel, which stays."""
+        if stream.channel == "liquidations":
+            return []
+        native = self._natives[stream.symbol]
+        old = [number for number, channel in self.channels.items() if (channel.kind, channel.native) == (stream.channel, native)]
+        for number in old:
+            del self.channels[number]
+        return [*(wire.encode({"event": "unsubscribe", "chanId": number}) for number in old), self._subscription(stream)]
 
     def admits(self, native: str) -> bool:
         return native in self._symbols
@@ -67,49 +77,54 @@ class LiveSession(PublicSession):
 
     def renewal(self, native: str) -> Callable[[], None]:
         def renew() -> None:
-            for number, channel in list(self.channels.items()):
-                if channel.kind == "book" and channel.native == native:
-                    del self.channels[number]
-                    self._send({"event": "unsubscribe", "chanId": number})
-            self._subscribe_book(native)
+            self.resubscribe([Stream("book", self._symbols[native])])
 
         return renew
 
+    def holes(self) -> Callable[[TradeFeed, Gap], None]:
+        return self.healer.look
+
     def subscribed(self, channel: Channel) -> None:
         now = self.clock
+        if channel.symbol:
+            self.stream_accepted(channel.symbol, channel.kind)
         match channel.kind:
             case "trades":
                 self.trade_feed(channel.symbol)
                 self.acked[channel.symbol] = self.last_received
-                for gap in self.writer.continuity.open_gaps(channel.symbol, "trades"):
-                    if gap.kind == "disconnect" and gap.to_time is None and now is not None:
-                        gap.to_time = now
-                        self.writer.gap(gap.row(None, None))
-                        self._fetch(channel.symbol, gap)
             case "book":
-                self.checked_book(channel)
+                book = self.checked_book(channel)
+                if now is not None:
+                    book.awaited(now)
             case "liquidations" if now is not None:
                 for symbol in self._natives:
                     self.carries(symbol, "liquidations", now=now)
 
-    def missed(self, feed: TradeFeed) -> None:
-        now, last = self.clock, feed.tape.last_time
-        if now is None:
+    def joined(self, symbol: str, rows: list[wire.TradeRow], received: int | None) -> None:
+        """A subscription begins with the last trades of its pair: where they reach back over a gap, they heal it."""
+        if received is None or not rows:
             return
-        gap = self.writer.continuity.open_gap(
-            self.writer,
-            feed.symbol,
-            channel="trades",
-            kind="sequence",
-            now=now,
-            from_time=now if last is None else last,
-            from_sequence=feed.tape.seen.last,
-            to_time=now,
-        )
-        self._fetch(feed.symbol, gap)
+        oldest, newest = ((event_time(EXCHANGE, row[1]), row[0]) for row in (rows[0], rows[-1]))
+        continuity = self.writer.continuity
+        for gap in continuity.open_gaps(symbol, "trades"):
+            if gap.to_time is None and gap.from_sequence is not None and oldest[1] <= gap.from_sequence:
+                self.losses.forget(gap)
+                continuity.heal(self.writer, gap, by="snapshot", now=received, to_time=received)
+        self.losses.began(symbol, oldest, newest)
+
+    def lost_frames(self, count: int, *, now: int) -> None:
+        self.losses.frames(count, self.trade_feeds, now=now)
 
     def refused(self, event: wire.Event) -> None:
-        self._log.warning("the venue says", code=event.code, message=event.msg, channel=event.channel, symbol=event.symbol or event.key)
+        """A refusal repeats what was asked for; a pause that the venue announces names nothing."""
+        native = event.symbol or event.key.removeprefix("deriv:")
+        self._log.warning("the venue says", code=event.code, message=event.msg, channel=event.channel, symbol=native)
+        symbol = self._symbols.get(native)
+        channel = "derivatives" if event.channel == "status" else event.channel
+        if event.event != "error" or event.code == HELD or symbol is None or self.last_received is None:
+            return
+        if Stream(channel, symbol) in self.plan.streams:
+            self.stream_refused(symbol, channel, reason=event.msg or f"code {event.code}", now=self.last_received)
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
@@ -118,26 +133,16 @@ class LiveSession(PublicSession):
         if request.purpose != "trades":
             return Outcome.IGNORED
         try:
-            rows = self.take_trades_answer(request.symbol, body, received=received)
+            self.take_trades_answer(request.symbol, body, received=received)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        waiting = self._fetching.get(request.symbol, [])
-        if not waiting:
-            return Outcome.DECODED
-        gap = waiting.pop(0)
-        if len(rows) >= TRADES_LIMIT:
-            # The next page begins in the millisecond this one ends in, ids tell what has landed.
-            self._fetch(request.symbol, gap, since=rows[-1][1])
-        elif gap in self.writer.continuity.open_gaps(gap.symbol, gap.channel):
-            self.writer.continuity.heal(self.writer, gap, by="rest", now=gap.noticed if received is None else received)
+        self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades that cannot be fetched stay a gap."""
-        del now
-        self._log.warning("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-        if self._fetching.get(request.symbol):
-            self._fetching[request.symbol].pop(0)
+        """Missed trades are asked for again later."""
+        self.healer.failed(request, now)
+        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
 
     def tick(self, now: int) -> None:
         """Time passed."""
@@ -145,19 +150,40 @@ class LiveSession(PublicSession):
         for book in self.checked_books.values():
             book.tick(now)
         self.confirm_trades(now)
+        self.losses.tick(now)
+        if self.losses.calmed(now):
+            for book in self.checked_books.values():
+                book.refresh(now)
+        self.healer.tick(now)
 
-    def _fetch(self, symbol: str, gap: Gap, *, since: int | None = None) -> None:
-        """Ask for the trades of a gap's time; `since` in milliseconds where a page has come already."""
-        if gap.to_time is None or gap.to_time - gap.from_time > LONGEST_FETCH:
-            return
-        start = gap.from_time // 1000 - 1 if since is None else since
-        self._fetching.setdefault(symbol, []).append(gap)
-        path = f"/v2/trades/{self._natives[symbol]}/hist?start={start}&end={gap.to_time // 1000 + 1}&limit={TRADES_LIMIT}&sort=1"
-        self.actions.append(HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=symbol))
+    def closed(self, now: int | None) -> None:
+        if now is not None:
+            self.losses.closed(now)
+        super().closed(now)
+        self.healer.closed()
 
-    def _subscribe_book(self, native: str) -> None:
-        options = {"prec": "P0", "freq": "F0", "len": str(self._length)}
-        self._send({"event": "subscribe", "channel": "book", "symbol": native, **options})
+    def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
+        """Trades of a span upwards; a page that is full goes on in the millisecond where it ended."""
+        start = missing.since // 1000
+        if last is not None:
+            if last.rows < TRADES_LIMIT or last.newest is None or (missing.before is not None and (last.highest or 0) >= missing.before):
+                return None
+            start = last.newest // 1000
+        path = f"/v2/trades/{self._natives[missing.symbol]}/hist?start={start}&end={missing.until // 1000 + 1}&limit={TRADES_LIMIT}&sort=1"
+        return HttpGet(url=f"{self._rest}{path}", purpose="trades", symbol=missing.symbol)
+
+    def _renew_trades(self, symbol: str) -> None:
+        self.resubscribe([Stream("trades", symbol)])
+
+    def _subscription(self, stream: Stream) -> str:
+        """The command that subscribes to one stream."""
+        native = self._natives[stream.symbol]
+        if stream.channel == "book":
+            options = {"prec": "P0", "freq": "F0", "len": str(self._length)}
+            return wire.encode({"event": "subscribe", "channel": "book", "symbol": native, **options})
+        if stream.channel == "trades":
+            return wire.encode({"event": "subscribe", "channel": "trades", "symbol": native})
+        return wire.encode({"event": "subscribe", "channel": "status", "key": f"deriv:{native}"})
 
     def _send(self, command: dict[str, object]) -> None:
         self.actions.append(SendText(wire.encode(command)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import GENESIS, BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
@@ -59,11 +60,17 @@ class PublicSession(BaseSession):
         self._numbered = numbered
         self._sequence: int | None = None
         self._bulk = False
+        self._checked = False
+        """Whether books come with checksums, which tell whose frames were lost."""
 
     def admits(self, native: str) -> bool:
         """Whether forced closings of a native symbol are landed."""
         del native
         return True
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What fetches trades that were missed; None where nobody can be asked."""
+        return None
 
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What subscribes the book of a native symbol anew; None where nobody can."""
@@ -73,8 +80,11 @@ class PublicSession(BaseSession):
     def subscribed(self, channel: Channel) -> None:
         """A subscription was acknowledged."""
 
-    def missed(self, feed: TradeFeed) -> None:
-        """Trades of a feed may have been missed on a standing socket."""
+    def lost_frames(self, count: int, *, now: int) -> None:
+        """So many frames of the socket were passed over, none where one only came late."""
+
+    def joined(self, symbol: str, rows: list[wire.TradeRow], received: int | None) -> None:
+        """The trades that a subscription begins with, oldest first, are about to land."""
 
     def refused(self, event: wire.Event) -> None:
         """A command was refused, or the venue announces a pause."""
@@ -116,7 +126,8 @@ class PublicSession(BaseSession):
         """The trade feed of a symbol; ids grow over all symbols, so a hole in them says nothing."""
         feed = self.trade_feeds.get(symbol)
         if feed is None:
-            feed = self.trade_feeds[symbol] = TradeFeed(self.writer, symbol, session=self, contiguous=False)
+            feed = TradeFeed(self.writer, symbol, session=self, contiguous=False, holes=self.holes(), seeks=True)
+            self.trade_feeds[symbol] = feed
         return feed
 
     def take_trades_answer(self, symbol: str, body: bytes, *, received: int | None) -> list[wire.TradeRow]:
@@ -159,11 +170,12 @@ class PublicSession(BaseSession):
             self.channels.pop(event.chanId, None)
         elif event.event == "conf":
             self._bulk = bool(event.flags & wire.BULK_UPDATES)
+            self._checked = bool(event.flags & wire.CHECKSUMS)
         elif event.event == "error":
             self.refused(event)
         elif event.event == "info" and event.code:
             if event.code == RESTARTS:
-                self.actions.append(Reconnect("the venue announced a restart"))
+                self.actions.append(Reconnect("the venue announced a restart", graceful=True))
             elif event.code == RESUMES:
                 self.actions.append(Reconnect("the venue's maintenance ended: every channel has to be subscribed anew"))
             else:
@@ -198,17 +210,26 @@ class PublicSession(BaseSession):
         return Outcome.DECODED
 
     def _follows(self, sequence: int) -> bool:
-        """Follow the count over all frames of the socket; False for a frame that was sent twice."""
-        last, self._sequence = self._sequence, sequence
-        if last is None or sequence == last + 1:
-            return True
+        """Follow the count over all frames of the socket; False for a frame that was sent twice.
+
+        Where frames are missing, or come late, checksums tell which books it concerns; without them none can be trusted.
+        """
+        last = self._sequence
         if sequence == last:
             return False
+        if last is None or sequence > last:
+            self._sequence = sequence
+        if last is None or sequence == last + 1:
+            return True
         now = self.clock if self.clock is not None else GENESIS
+        if self._checked:
+            for book in self.checked_books.values():
+                book.doubt(now)
+            self.lost_frames(max(0, sequence - last - 1), now=now)
+            return True
         for book in self.checked_books.values():
             book.feed.lost("sequence", now=now, from_sequence=last, to_sequence=sequence)
-        for feed in self.trade_feeds.values():
-            self.missed(feed)
+        self.lost_frames(2, now=now)
         self.actions.append(Reconnect(f"sequence {sequence} came after {last}, expected {last + 1}"))
         return True
 
@@ -244,6 +265,8 @@ class PublicSession(BaseSession):
         else:
             return Outcome.IGNORED
         feed = self.trade_feed(symbol)
+        if not frame.kind:
+            self.joined(symbol, rows, received)
         for number, milliseconds, amount, price in rows:
             time = event_time(EXCHANGE, milliseconds)
             feed.take(number, time, received=received, sold=amount < 0, price=price, amount=abs(amount))

@@ -42,15 +42,18 @@ def trades(spelling: Spelling, fills: list[Trade]) -> str:
 
 
 def levels(spelling: Spelling, *, bids: Levels, asks: Levels) -> list[str]:
-    """One body for each level: [price, orders, amount]; asks are negative, a level that is gone has no orders and names its side."""
-    found = []
+    """One body for each level: [price, orders, amount]; asks are negative, a level that is gone has no orders and names its side.
+
+    What is gone comes first, so that the book is never crossed between two of them.
+    """
+    gone, there = [], []
     for side, sign in ((bids, 1), (asks, -1)):
         for price, amount in side:
             if amount:
-                found.append(f"[{spelling.price(price)},{1 + amount % 5},{spelling.amount(sign * amount)}]")
+                there.append(f"[{spelling.price(price)},{1 + amount % 5},{spelling.amount(sign * amount)}]")
             else:
-                found.append(f"[{spelling.price(price)},0,{sign}]")
-    return found
+                gone.append(f"[{spelling.price(price)},0,{sign}]")
+    return gone + there
 
 
 def checksum(spelling: Spelling, book: Book, depth: int) -> int:

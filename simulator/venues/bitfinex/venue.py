@@ -15,7 +15,7 @@ from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.bitfinex import frames, rest
-from simulator.venues.bitfinex.catalogue import NAME
+from simulator.venues.bitfinex.catalogue import NAME, PERP, SPOT
 from simulator.venues.bitfinex.feed import Feed, Ladder, tradable
 from simulator.venues.bitfinex.session import Asked, BitfinexSession, Channels, acknowledgements
 
@@ -27,7 +27,9 @@ FORCED_REQUESTS_PER_MINUTE = 3
 SNAPSHOT_TRADES = 30
 HEARTBEAT_US = 15_000_000
 MEAN_FILLS = 1.4
-LEVELS_PER_CHANGE = 6.0
+LEVELS_PER_CHANGE = 7.0
+# Books are livelier than trades here, those of perpetuals by far.
+ORDERS_SHARE = {SPOT: 0.4, PERP: 0.12}
 
 
 class Bitfinex(Venue):
@@ -164,9 +166,8 @@ class Bitfinex(Venue):
 
     def pace(self, instrument: Instrument, messages_per_s: float) -> Pace:
         # A fill makes two messages, and every order or move some levels and a checksum.
-        del instrument
-        moves = messages_per_s * 0.4 / LEVELS_PER_CHANGE
-        return Pace(messages_per_s * 0.6 / (2 * MEAN_FILLS + 3.0), moves)
+        share = ORDERS_SHARE[instrument.market]
+        return Pace(messages_per_s * share / (2 * MEAN_FILLS + 3.0), messages_per_s * (1 - share) / LEVELS_PER_CHANGE)
 
     def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
         return self.feeds[market.instrument].trades(fills)
