@@ -65,16 +65,25 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take(exchange: str, events: EventBuffer, sessions: Mapping[str, Session]) -> Image:
-    """The state of an exchange: `sessions` by the name of their link, and what they share."""
-    continuity = events.continuity(exchange)
+    """The state of an exchange: `sessions` by the name of their link, and what they share. Its books are still to be written out."""
+    out = io.BytesIO()
+    _Pickler(out, protocol=5).dump((vars(events.continuity(exchange)), dict(sessions)))
+    return Image(links=list(sessions), symbols=events.symbols, state=out.getvalue(), code=code_mark())
+
+
+def with_books(image: Image, exchange: str) -> Image:
+    """The image with its books as plain levels, read off the state: what is written has been restored once.
+
+    Sorting 300 books of 2,000 levels takes 0.15 s, so this is for the writer's thread. Raises as `restore`.
+    """
+    events = EventBuffer()
+    restore(image, exchange, events)
     books = {
         symbol: BookImage(*feed.book.levels(), feed.sequence)
-        for symbol, feed in continuity.books.items()
+        for symbol, feed in events.continuity(exchange).books.items()
         if isinstance(feed, BookFeed) and feed.lands
     }
-    out = io.BytesIO()
-    _Pickler(out, protocol=5).dump((vars(continuity), dict(sessions)))
-    return Image(links=list(sessions), books=books, symbols=events.symbols, state=out.getvalue(), code=code_mark())
+    return msgspec.structs.replace(image, books=books)
 
 
 def restore(image: Image, exchange: str, events: EventBuffer) -> dict[str, Session]:

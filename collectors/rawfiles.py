@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import zstandard
 
-from collectors.checkpoint import code_mark
+from collectors.checkpoint import code_mark, with_books
 from collectors.errors import RecordingError
 from collectors.logs import logger
 from collectors.raw import Noted, Opening, RawTape
@@ -134,7 +134,7 @@ class RawRecorder:
                 break
             if isinstance(each, Opening):
                 self._close(tape.exchange)
-                file = self._files[tape.exchange] = _RawFile(self._home, tape.exchange, self._collector, each)
+                file = self._files[tape.exchange] = _RawFile(self._home, tape.exchange, self._collector, self._written_out(each, tape))
             elif file is not None:
                 file.write(encode_raw(_line(each)))
             else:
@@ -142,6 +142,13 @@ class RawRecorder:
                 tape.refused = True
         if file is not None:
             file.flush()
+
+    def _written_out(self, opening: Opening, tape: RawTape) -> Opening:
+        try:
+            return opening._replace(image=with_books(opening.image, tape.exchange))
+        except RecordingError as error:
+            self._log.error("checkpoint cannot be restored, its hour can only be decoded", exchange=tape.exchange, reason=str(error))
+            return opening
 
     def _close_overdue(self) -> None:
         """An hour ends also where nothing comes any more that would begin the next file."""

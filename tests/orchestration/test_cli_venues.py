@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -17,6 +18,12 @@ from collectors.errors import UnknownSymbol
 from collectors.registry import VENUES
 from orchestration.cli.app import app
 from tests.collectors.simulating import SYMBOLS, Simulator, toml
+
+
+@pytest.fixture(autouse=True)
+def logging_of_the_verb_ends_with_the_test() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")
