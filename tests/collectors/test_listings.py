@@ -238,7 +238,7 @@ def test_the_lists_of_every_exchange_land_once_and_are_not_landed_again_by_a_res
     running = Running(tmp_path, simulated.endpoints, settings={"TICKHOUSE_INSTRUMENTS_HOURS": "0.0002"})
     processes.callback(running.kill)
     state = "select exchange, symbol, native, market, settle, contract, is_spot, tick_size, status, active from listings_now order by all"
-    until(lambda: {row["exchange"] for row in running.sql(state)} == {"binance", "kraken"}, what="both lists")
+    until(lambda: {row["exchange"] for row in running.sql(state)} == {"binance", "kraken"}, what="both lists", seconds=60)
     running.wait_live()
     assert running.stop() == 0
     first = running.sql("select count(*) as n from listings")[0]["n"]
@@ -286,7 +286,7 @@ def test_a_delisted_symbol_shows_as_unlisted_and_the_others_flow(processes: Exit
         state = running.status()
         return {} if state is None else {(each.symbol, each.channel): each.state for each in state.streams}
 
-    until(lambda: states().get(("BTC/USDT", "trades")) == "live", what="the symbol that is left")
+    until(lambda: states().get(("BTC/USDT", "trades")) == "live", what="the symbol that is left", seconds=60)
     assert {state for (symbol, _), state in states().items() if symbol == "ETH/USDT"} == {"unlisted"}
     assert running.stop() == 0
     gone = running.sql("select status, active from listings_now where symbol = 'ETH/USDT'")
