@@ -119,12 +119,14 @@ class Watchdog:
             count = self._watch.streams[key]
             if key[1] not in NEVER_SILENT or count.last_event is None or count.silent or count.refused:
                 continue
-            heard = _heard(key, continuity)
-            patience = int(self._watch.threshold(count) * 1e6)
+            heard = _heard(key, continuity, now=now)
+            first, patience = int(self._watch.policy.first_seconds * 1e6), int(self._watch.threshold(count) * 1e6)
+            # Books are fetched one after the other: one that was never there may still be waiting for its turn.
+            start = first if key[1] == "book" else min(START_US, first)
             for each in standing:
                 name = each.plan.name
-                last, least = (heard[name], 0) if name in heard else (each.connected_since or now, START_US)
-                if count.last_event - last <= max(patience, min(least, int(self._watch.policy.first_seconds * 1e6))):
+                last, least = (heard[name], 0) if name in heard else (each.connected_since or now, start)
+                if count.last_event - last <= max(patience, least):
                     self._behind.pop((name, key), None)
                     continue
                 steps, due = self._behind.get((name, key), (0, now))
@@ -147,8 +149,11 @@ class Watchdog:
                     each.resubscribe([_stream(each, key)])
 
 
-def _heard(key: StreamKey, continuity: Continuity) -> dict[str, int]:
-    """When each connection last brought a stream, whether it landed or not; those that never did are left out."""
+def _heard(key: StreamKey, continuity: Continuity, *, now: int) -> dict[str, int]:
+    """When each connection last brought a stream, whether it landed or not; those that never did are left out.
+
+    A book that was lost is being fetched by its session: that counts as life.
+    """
     _, channel, symbol = key
     feeds: list[BookFeed | TradeFeed] = []
     if channel == "book":
@@ -158,7 +163,7 @@ def _heard(key: StreamKey, continuity: Continuity) -> dict[str, int]:
         feeds += [each.trade_feeds[symbol] for each in carriers if symbol in each.trade_feeds]
     heard: dict[str, int] = {}
     for feed in feeds:
-        last = feed.last_time if isinstance(feed, BookFeed) else feed.last_received
+        last = feed.last_received if isinstance(feed, TradeFeed) else feed.last_time if feed.live else now
         if last is not None:
             name = feed.writer.connection
             heard[name] = max(heard.get(name, 0), last)

@@ -70,7 +70,17 @@ def replaced(running: Running, begun: int) -> bool:
     return max(found) > begun + 1_000_000
 
 
-def test_cutting_either_socket_at_random_moments_leaves_no_trace(simulated, proxy, running):
+def test_a_silent_socket_and_cutting_either_socket_at_random_moments_leave_no_trace(simulated, proxy, running):
+    by_path: dict[str, list[float]] = {}
+    for passage in proxy.passages:
+        by_path.setdefault(passage.path.split("?")[0], []).append(passage.opened)
+    assert sorted(map(len, by_path.values())) == [2, 2, 2, 2]
+    assert all(abs(first - second) >= 0.9 for first, second in by_path.values()), "the two of a pair are opened apart"
+
+    # The older of Kraken's two, whose books land, stays open and says nothing any more.
+    next(passage for passage in proxy.passages if passage.path.startswith("/kraken")).hushed = True
+    begun = time.time_ns() // 1000
+    until(lambda: replaced(running, begun), seconds=40, what="a new socket in place of the one that stands still")
     draw = random.Random(time.time_ns())
     for _ in range(CUTS):
         wait_both_stand(running)
@@ -118,7 +128,7 @@ def published(simulated: Simulator) -> dict[tuple[str, str, str], dict]:
     return found
 
 
-def assert_books_went_on(running: Running, *, still: int = 2500) -> None:
+def assert_books_went_on(running: Running, *, still: int = 3000) -> None:
     """No book stood still for longer than a take-over takes, and none mixes two sockets."""
     pauses = running.sql(
         """
@@ -153,24 +163,3 @@ def assert_conserved(running: Running) -> None:
     twice = running.sql("select sum(duplicates)::bigint as n from ledger where dataset = 'trades'")[0]["n"]
     assert twice > 500
     assert running.sql("select sum(discarded)::bigint as n from ledger where discard_reason = 'standby'")[0]["n"] > 0
-
-
-def test_a_socket_that_stands_still_is_covered_by_the_other_until_it_is_replaced(simulated, proxy, running):
-    wait_both_stand(running)
-    by_path: dict[str, list[float]] = {}
-    for passage in proxy.passages:
-        by_path.setdefault(passage.path.split("?")[0], []).append(passage.opened)
-    assert sorted(map(len, by_path.values())) == [2, 2, 2, 2]
-    assert all(abs(first - second) >= 0.9 for first, second in by_path.values()), "the two of a pair are opened apart"
-    hushed = next(passage for passage in proxy.passages if passage.path.startswith("/kraken"))
-    hushed.hushed = True
-    begun = time.time_ns() // 1000
-    until(lambda: replaced(running, begun), seconds=40, what="a new socket in place of the one that stands still")
-
-    assert running.stop() == 0
-
-    lost = running.sql(f"select * from gaps where epoch_us(from_time) < {running.status().time - 2_000_000}")
-    assert lost == []
-    assert_books_went_on(running, still=4000)
-    numbers = sorted(int(row["trade_id"]) for row in running.sql("select trade_id from trades where symbol = 'BTC/USD'"))
-    assert numbers == list(range(numbers[0], numbers[-1] + 1))
