@@ -15,7 +15,7 @@ FACTS = VenueFacts(
     sides="the sign of the amount is the taker's",
     sizes="base units",
     times="milliseconds",
-    shutdown="info 20051 (restart) and 20061 (end of a maintenance): a new socket",
+    shutdown="info info 20051, followed by a hand-over; 20061 ends a maintenance: a new socket",
     markets=(
         MarketFacts(
             example=Instrument(exchange="bitfinex", symbol="BTC/USDT", native="tBTCUST", market="spot", base="BTC", quote="USDT"),
@@ -23,7 +23,7 @@ FACTS = VenueFacts(
             snapshot="in band on subscribe",
             checksum="CRC32 of the best 25 levels in frames of their own",
             trade_ids="grow over all symbols: only the socket's sequence shows a hole",
-            backfill="trades/{symbol}/hist over the time of a cut of up to six hours",
+            backfill="trades/{symbol}/hist over the time of a silence or a hole",
             liquidations="the sign is the margin position's, the order is on the other side; whether all are sent is not stated",
             undetectable=NONE,
         ),
@@ -35,7 +35,7 @@ FACTS = VenueFacts(
             snapshot="in band on subscribe",
             checksum="CRC32 of the best 25 levels in frames of their own",
             trade_ids="grow over all symbols: only the socket's sequence shows a hole",
-            backfill="trades/{symbol}/hist over the time of a cut of up to six hours",
+            backfill="trades/{symbol}/hist over the time of a silence or a hole",
             liquidations="the sign is the position's, the order is on the other side; whether all are sent is not stated",
             undetectable=NONE,
         ),
