@@ -176,7 +176,7 @@ def test_an_exchange_that_cannot_be_reached_leaves_the_other_flowing_and_comes_b
     running.wait_live(exchange="binance")
     assert running.sql("select count(*) as n from trades where exchange = 'kraken'")[0]["n"] == 0
     returned = simulator(processes, tmp_path / "kraken", exchanges="kraken", port=free)
-    assert returned.endpoints["kraken"] == absent
+    assert absent.items() <= returned.endpoints["kraken"].items()
     running.wait_live(exchange="kraken")
 
     returned.fault("refuse", exchange="kraken", duration=3)
@@ -188,7 +188,7 @@ def test_an_exchange_that_cannot_be_reached_leaves_the_other_flowing_and_comes_b
     assert running.sql("select count(*) as n from gaps where exchange = 'binance' and healed_at is not null")[0]["n"] == 0
 
 
-def test_a_stream_that_falls_silent_is_a_stall_that_a_new_socket_heals(processes, tmp_path):
+def test_a_stream_that_falls_silent_is_a_stall_that_its_first_row_heals(processes, tmp_path):
     simulated = simulator(processes, tmp_path)
     running = collector(processes, tmp_path, simulated, TICKHOUSE_STALL_FIRST_SECONDS="1.5", TICKHOUSE_STALL_FLOOR_SECONDS="1.5")
     running.wait_live()
