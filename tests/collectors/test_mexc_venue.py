@@ -14,7 +14,7 @@ from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line
 from collectors.registry import exchange_of
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
 from collectors.venues.mexc import VENUE
 from collectors.venues.mexc.schema import Wrapper
 
@@ -94,8 +94,8 @@ def test_retired_spot_formats(recordings: Path) -> None:
 
 
 class Socket:
-    def __init__(self, symbol: str = "BTC/USDT", *, at: int = T0) -> None:
-        self.events = EventBuffer()
+    def __init__(self, symbol: str = "BTC/USDT", *, at: int = T0, events: EventBuffer | None = None) -> None:
+        self.events = EventBuffer() if events is None else events
         wanted = Wanted(symbols=(symbol,), channels=VENUE.channels, depth=1000)
         (self.plan,) = VENUE.plan(wanted, INSTRUMENTS)
         self.session = VENUE.session(self.plan, self.events, wanted)
@@ -206,6 +206,111 @@ def test_only_names_that_are_repeated_count_as_acknowledged() -> None:
     socket.feed({"id": 0, "code": 0, "msg": name})
     assert socket.session.diff_books["BTC/USDT"].confirmed
     assert socket.feed({"id": 0, "code": 0, "msg": "PONG"}) is Outcome.CONTROL
+
+
+def deal(milliseconds: int, amount: float, *, identity: str = "") -> bytes:
+    wrapper = Wrapper(channel="spot@public.aggre.deals.v3.api.pb@100ms@BTCUSDT", symbol="BTCUSDT", sendTime=milliseconds)
+    name = identity or f"{milliseconds}X{amount}"
+    wrapper.publicAggreDeals.deals.add(price="100.50", quantity=str(amount), tradeType=1, time=milliseconds, tradeId=name)
+    return bytes(wrapper.SerializeToString())
+
+
+def nameless(*trades: tuple[int, float]) -> bytes:
+    """A REST answer, newest first."""
+    known = {"id": None, "price": "100.5", "quoteQty": "1", "isBuyerMaker": False, "isBestMatch": True, "tradeType": "BID"}
+    return json.dumps([known | {"qty": str(amount), "time": time} for time, amount in sorted(trades, reverse=True)]).encode()
+
+
+def cut(before: list[tuple[int, float]], after: tuple[int, float]) -> tuple[Socket, HttpGet]:
+    """A socket that saw trades, its end, and a new one whose first trade makes it ask for what was missed."""
+    first = Socket()
+    for number, (time, amount) in enumerate(before):
+        first.feed(deal(time, amount, identity=f"A{number}X0_B{number}X0"))
+    first.session.closed(first.now)
+    socket = Socket(at=first.now + 5_000_000, events=first.events)
+    socket.rows("trades")
+    socket.feed(deal(*after))
+    (request,) = socket.requests()
+    return socket, request
+
+
+def test_missed_trades_are_those_an_answer_holds_more_of() -> None:
+    # Two equal trades in one millisecond, and one of the millisecond in which the stream was cut.
+    before = [(MS, 1.0), (MS, 1.0), (MS + 40, 2.0)]
+    socket, request = cut(before, (MS + 5_000, 7.0))
+    missed = [(MS + 40, 2.0), (MS + 900, 3.0), (MS + 900, 3.0)]
+    # The last one is on its way in the stream.
+    body = nameless(*before, *missed, (MS + 5_000, 7.0), (MS + 6_000, 8.0))
+
+    socket.session.feed_http(request, body, socket.now)
+
+    drained = socket.events.drain()
+    rows = drained["trades"].to_pylist()
+    assert request.url == "https://api.mexc.com/api/v3/trades?symbol=BTCUSDT&limit=1000"
+    assert [(row["amount"], row["source"]) for row in rows] == [(7.0, "stream"), (2.0, "rest"), (3.0, "rest"), (3.0, "rest")]
+    assert len({row["trade_id"] for row in rows}) == 4
+    assert drained["gaps"].to_pylist()[-1]["healed_by"] == "rest"
+    socket.feed(deal(MS + 6_000, 8.0))
+    assert [row["amount"] for row in socket.rows("trades")] == [8.0]
+
+
+def test_an_answer_that_does_not_reach_back_leaves_the_gap_with_its_bounds() -> None:
+    socket, request = cut([(MS, 1.0)], (MS + 5_000, 7.0))
+
+    socket.session.feed_http(request, nameless((MS + 4_000, 3.0), (MS + 5_000, 7.0)), socket.now)
+    socket.session.tick(socket.now + 60_000_000)
+
+    assert [row["amount"] for row in socket.rows("trades")] == [7.0, 3.0]
+    (gap,) = socket.session.writer.continuity.open_gaps("BTC/USDT", "trades")
+    assert (gap.last_event, gap.to_time) == (MS * 1000, (MS + 5_000) * 1000)
+    assert socket.requests() == []
+
+
+def test_what_an_earlier_process_landed_does_not_land_again() -> None:
+    socket = Socket()
+    continuity = socket.session.writer.continuity
+    continuity.tape("BTC/USDT").last_time = MS * 1000
+    continuity.open_gap(socket.session.writer, "BTC/USDT", channel="trades", kind="disconnect", now=socket.now, from_time=socket.now)
+    socket.feed(deal(MS + 5_000, 7.0))
+    (request,) = socket.requests()
+
+    socket.session.feed_http(request, nameless((MS, 1.0), (MS + 50, 2.0), (MS + 5_000, 7.0)), socket.now)
+
+    assert [row["amount"] for row in socket.rows("trades")] == [7.0, 2.0]
+    assert continuity.open_gaps("BTC/USDT", "trades") == []
+
+
+def test_refused_channels_are_told_apart_and_asked_for_again() -> None:
+    socket = Socket()
+    name = "spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT"
+    socket.feed({"id": 0, "code": 0, "msg": f"Not Subscribed successfully! [{name}].  Reason\uff1a Blocked! "})
+    refusals = socket.session.writer.continuity.refusals
+    assert list(refusals) == [("BTC/USDT", "book")]
+    assert [stream.channel for stream in socket.session.resubscribe([Stream("book", "BTC/USDT")])] == ["book"]
+    assert socket.commands() == [{"method": method, "params": [name]} for method in ("UNSUBSCRIPTION", "SUBSCRIPTION")]
+    socket.feed({"id": 0, "code": 0, "msg": name})
+    assert refusals == {}
+
+    perp = Socket("BTC/USDT:USDT")
+    perp.feed({"channel": "rs.error", "data": "sub.deal of BTC_USDT is not supported", "ts": MS})
+    assert list(perp.session.writer.continuity.refusals) == [("BTC/USDT:USDT", "trades")]
+    perp.session.resubscribe([Stream("derivatives", "BTC/USDT:USDT")])
+    assert [each["method"] for each in perp.commands()] == ["unsub.ticker", "unsub.funding.rate", "sub.ticker", "sub.funding.rate"]
+    perp.feed({"channel": "rs.sub.deal", "param": {"symbol": "BTC_USDT"}})
+    assert perp.session.writer.continuity.refusals == {}
+
+
+def test_versions_that_start_over_are_a_gap_that_a_snapshot_heals() -> None:
+    socket = Socket()
+    socket.depth(74_483_042_000, 74_483_042_005)
+    socket.snapshot(74_483_042_001)
+    socket.depth(74_483_041_990, 74_483_041_999)
+    assert socket.rows("gaps") == []
+    socket.depth(1, 4)
+    socket.snapshot(3)
+    socket.depth(5, 6)
+    assert [row["healed_by"] for row in socket.rows("gaps")] == [None, "snapshot"]
+    assert socket.session.book_feeds["BTC/USDT"].sequence == 6
 
 
 def test_thirty_subscriptions_a_socket_at_most() -> None:
