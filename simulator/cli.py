@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from simulator.engine import Engine
-from simulator.errors import SimulatorError
+from simulator.errors import SimulatorError, UnknownSymbol
 from simulator.faults import Faults, parse
-from simulator.history import Span, parse_gap, write_history
+from simulator.history import REELS, Span, parse_gap, write_history
 from simulator.instruments import Instrument, choose, require_known
 from simulator.ledger import Ledger
 from simulator.market import Market
@@ -37,9 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--seed", type=int, default=7, help="the same seed gives the same market")
     common.add_argument("--symbols", type=_names, default=None, help="unified symbols, comma separated (default: each venue's own)")
-    common.add_argument("--exchanges", type=_names, default=list(VENUES), help=f"comma separated, of {', '.join(VENUES)}")
 
     serve = commands.add_parser("serve", parents=[common], help="serve WebSockets and REST on one port")
+    serve.add_argument("--exchanges", type=_names, default=list(VENUES), help=f"comma separated, of {', '.join(VENUES)}")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0 takes a free one")
     serve.add_argument("--rate", type=_positive, default=200.0, help="messages a second that a usual set of subscriptions brings")
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--weight-seconds", type=int, default=None, help="count request weight in this many seconds instead (binance)")
 
     history = commands.add_parser("history", parents=[common], help="write past hours as recorded frames to stdout")
+    history.add_argument("--exchanges", type=_names, default=list(REELS), help=f"comma separated, of {', '.join(REELS)}")
     history.add_argument("--hours", type=_positive, default=48.0)
     history.add_argument("--end", type=_instant, default=None, help="ISO 8601; default: the current hour's start")
     history.add_argument("--trades-per-minute", type=_positive, default=30.0, help="per symbol")
@@ -161,6 +162,9 @@ def _history(options: argparse.Namespace) -> int:
     end_s = options.end.timestamp() if options.end is not None else time.time() // hour * hour
     end_us = int(end_s * 1_000_000)
     span = Span(end_us - int(options.hours * hour * 1_000_000), end_us)
+    for name in options.exchanges:
+        if name not in REELS:
+            raise UnknownSymbol("exchange", name, expected=", ".join(REELS))
     chosen = select(options.exchanges, options.symbols)
     write_history(
         sys.stdout,

@@ -177,7 +177,8 @@ def test_disconnect_cuts_only_sockets_that_listen_to_what_is_named(simulate: Any
 
 def test_stall_silences_one_channel_of_one_symbol(simulate: Any, dial: Any, until: Any) -> None:
     async def run() -> None:
-        async with simulate("--rate", "2000") as sim, dial(sim.url("kraken", "spot_ws")) as socket:
+        arguments = ("--exchanges", "kraken", "--symbols", "BTC/USD,ETH/USD", "--rate", "800")
+        async with simulate(*arguments) as sim, dial(sim.url("kraken", "spot_ws")) as socket:
             await socket.send(json.dumps({"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USD", "ETH/USD"]}}))
             await until(socket, lambda message: message.get("channel") == "trade" and message["data"][0]["symbol"] == "BTC/USD")
             await sim.control("fault", kind="stall", exchange="kraken", symbol="BTC/USD", channel="trade", duration=2)

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def process() -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    command = [sys.executable, "-m", "simulator", "serve", "--rate", "3000", "--fault", "duplicate:binance:BTC/USDT:trades:0"]
+    command = [sys.executable, "-m", "simulator", "serve", "--exchanges", "binance,kraken", "--rate", "3000"]
+    command += ["--fault", "duplicate:binance:BTC/USDT:trades:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as started:
         try:
             assert started.stdout is not None
@@ -51,7 +52,12 @@ def test_it_says_where_it_listens_and_closes_cleanly(process: Any, dial: Any, en
                 "usdm_ws": f"ws://127.0.0.1:{port}/binance/usdm",
                 "usdm_rest": f"http://127.0.0.1:{port}/binance/usdm",
             },
-            "kraken": {"spot_ws": f"ws://127.0.0.1:{port}/kraken/spot/v2", "spot_rest": f"http://127.0.0.1:{port}/kraken/spot"},
+            "kraken": {
+                "spot_ws": f"ws://127.0.0.1:{port}/kraken/spot/v2",
+                "spot_rest": f"http://127.0.0.1:{port}/kraken/spot",
+                "futures_ws": f"ws://127.0.0.1:{port}/kraken/futures/ws/v1",
+                "futures_rest": f"http://127.0.0.1:{port}/kraken/futures",
+            },
         },
     }
 
