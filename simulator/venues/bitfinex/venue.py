@@ -15,7 +15,7 @@ from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.bitfinex import frames, rest
-from simulator.venues.bitfinex.catalogue import NAME, PERP, SPOT
+from simulator.venues.bitfinex.catalogue import NAME, SPOT
 from simulator.venues.bitfinex.feed import Feed, Ladder, tradable
 from simulator.venues.bitfinex.session import Asked, BitfinexSession, Channels, acknowledgements
 
@@ -28,8 +28,10 @@ SNAPSHOT_TRADES = 30
 HEARTBEAT_US = 15_000_000
 MEAN_FILLS = 1.4
 LEVELS_PER_CHANGE = 7.0
-# Books are livelier than trades here, those of perpetuals by far.
-ORDERS_SHARE = {SPOT: 0.4, PERP: 0.12}
+# Books are livelier than trades here, but for the two great pairs.
+ORDERS_SHARE = 0.12
+GREAT_ORDERS_SHARE = 0.5
+GREAT = frozenset({"BTC", "ETH"})
 
 
 class Bitfinex(Venue):
@@ -166,7 +168,7 @@ class Bitfinex(Venue):
 
     def pace(self, instrument: Instrument, messages_per_s: float) -> Pace:
         # A fill makes two messages, and every order or move some levels and a checksum.
-        share = ORDERS_SHARE[instrument.market]
+        share = GREAT_ORDERS_SHARE if instrument.market == SPOT and instrument.base in GREAT else ORDERS_SHARE
         return Pace(messages_per_s * share / (2 * MEAN_FILLS + 3.0), messages_per_s * (1 - share) / LEVELS_PER_CHANGE)
 
     def trades(self, market: Market, fills: list[Trade]) -> list[bool]:
