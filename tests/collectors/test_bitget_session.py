@@ -208,6 +208,24 @@ def test_while_a_stream_is_silent_its_history_ends_nothing_and_the_next_update_a
     assert [(gap["kind"], gap["healed_by"]) for gap in drained["gaps"].to_pylist()][-1] == ("stall", "rest")
 
 
+def test_behind_an_unreadable_frame_the_newest_trades_are_fetched() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades")
+    session.feed(trades("update", 1), START)
+    session.actions.clear()
+    with pytest.raises(FrameError):
+        session.feed(b"\x00\xff", START + 1_000_000)
+    session.tick(START + 2_000_000)
+    (request,) = [action for action in session.actions if isinstance(action, HttpGet)]
+    session.feed_http(request, fills(-20_000, 1, 2, 900), START + 2_100_000)
+
+    drained = events.drain()
+    landed = [(int(row["trade_id"]) - 10**18, row["source"]) for row in drained["trades"].to_pylist()]
+    assert request.url.endswith("fills-history?productType=USDT-FUTURES&symbol=BTCUSDT&limit=500")
+    assert landed == [(1, "stream"), (2, "rest"), (900, "rest")]
+    assert "gaps" not in drained
+
+
 def test_a_refusal_names_the_stream_that_will_not_come() -> None:
     events = EventBuffer()
     session = opened(events, "trades", "book")

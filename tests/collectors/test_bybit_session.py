@@ -224,6 +224,27 @@ def test_a_hole_beyond_the_sixty_trades_of_spot_stays_a_gap() -> None:
     assert not [action for action in session.actions if isinstance(action, HttpGet)]
 
 
+def test_behind_an_unreadable_frame_the_newest_contract_trades_are_fetched_once_and_no_older_ones() -> None:
+    events = EventBuffer()
+    session = opened(events, "trades")
+    session.feed(trade(1, START // 1000), START)
+    session.actions.clear()
+    for frame in (b"\x00\xff", b"\x00\xfe"):
+        with pytest.raises(FrameError):
+            session.feed(frame, START + 1_000_000)
+    session.tick(START + 2_000_000)
+    (request,) = [action for action in session.actions if isinstance(action, HttpGet)]
+    rows = [
+        {"execId": UUID.format(last), "symbol": "BTCUSDT", "price": "61855.2", "size": "0.008", "side": "Sell", "time": str(milliseconds)}
+        for last, milliseconds in ((2, START // 1000 + 900), (1, START // 1000), (0, START // 1000 - 60_000))
+    ]
+    session.feed_http(request, json.dumps({"retCode": 0, "retMsg": "OK", "result": {"list": rows}}).encode(), START + 2_100_000)
+
+    drained = events.drain()
+    assert [(row["trade_id"][-1], row["source"]) for row in drained["trades"].to_pylist()] == [("1", "stream"), ("2", "rest")]
+    assert "gaps" not in drained
+
+
 def test_a_refused_topic_shows_as_refused_and_one_that_stands_already_does_not() -> None:
     events = EventBuffer()
     session = opened(events, "trades", "book")

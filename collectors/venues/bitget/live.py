@@ -18,6 +18,7 @@ from collectors.healing import CLOCKS_APART, Healer
 from collectors.logs import logger
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
+from collectors.unreadable import LookBehind
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget.instruments import Names
@@ -31,6 +32,10 @@ DEAD_AFTER: Final = 75_000_000
 TRADES_LIMIT: Final = 1000
 MOST_FETCHED: Final = MAX_RUNS - 500
 """Ids leave numbers out, so that each is remembered by itself: of a larger hole some would be forgotten while it is fetched."""
+NEWEST: Final = 500
+"""Trades asked for behind an unreadable frame."""
+BEHIND: Final = 10_000_000
+"""How long before an unreadable frame arrived its trades may have happened, microseconds."""
 CHANNELS: Final = {"trades": "trade", "book": "books", "derivatives": "ticker"}
 """The venue's name of each channel on v2."""
 
@@ -51,6 +56,10 @@ class LiveSession(BitgetSession):
         """Rows of the walk through each symbol's missed trades so far."""
         self._pinged: int | None = None
         self.healer = Healer(self, self._trade_page, symbols=self._natives)
+        self._behind = LookBehind(self._fetch_newest)
+        self._unreadable: int | None = None
+        self._looking: dict[str, int] = {}
+        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -113,6 +122,15 @@ class LiveSession(BitgetSession):
                     continuity.heal(self.writer, gap, by="reconnect", now=received, to_time=received)
         return True
 
+    def feed(self, frame: bytes | str, received: int | None) -> Outcome:
+        try:
+            return super().feed(frame, received)
+        except FrameError:
+            if received is not None:
+                self._unreadable = received if self._unreadable is None else self._unreadable
+                self._behind.unreadable(received)
+            raise
+
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
@@ -142,6 +160,7 @@ class LiveSession(BitgetSession):
             book.tick(now)
         self.confirm_trades(now)
         self.healer.tick(now)
+        self._behind.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText("ping"))
@@ -156,29 +175,37 @@ class LiveSession(BitgetSession):
     def _land_missed(self, symbol: str, rows: list[wire.TradeData], *, received: int | None) -> None:
         """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
         gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
-        if not gaps:
-            return
-        after, first = gaps[0].from_sequence, gaps[0]
-        since = first.from_time - CLOCKS_APART if first.last_event is None else first.last_event
+        begins = [gap.from_time - CLOCKS_APART if gap.last_event is None else gap.last_event for gap in gaps[:1]]
+        begins += [since for since in (self._looking.pop(symbol, None),) if since is not None]
         feed = self.trade_feed(symbol)
         for row in rows:
-            time, number = event_time(EXCHANGE, row.ts), int(row.tradeId)
-            if number >= after if after is not None else time >= since:
+            time = event_time(EXCHANGE, row.ts)
+            if begins and time >= min(begins):
                 sold = sold_by(row.side)
-                feed.take_rest(number, time, received=received, sold=sold, price=row.price, amount=row.size)
+                feed.take_rest(int(row.tradeId), time, received=received, sold=sold, price=row.price, amount=row.size)
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """Trades by id, downwards from the one after the hole."""
-        symbol, market = missing.symbol, self.plan.market
+        symbol = missing.symbol
         before = None if missing.before is None else missing.before + 1
         self._fetched[symbol] = 0 if last is None else self._fetched.get(symbol, 0) + last.rows
         if last is not None:
             if last.rows < TRADES_LIMIT or last.lowest is None or self._fetched[symbol] + TRADES_LIMIT > MOST_FETCHED:
                 return None
             before = last.lowest
+        return self._fills(symbol, "" if before is None else f"&idLessThan={before}", limit=TRADES_LIMIT)
+
+    def _fetch_newest(self) -> None:
+        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
+        since, self._unreadable = self._unreadable, None
+        if since is not None:
+            self._looking = dict.fromkeys(self.trade_feeds, since - BEHIND)
+            self.actions += [self._fills(symbol, "", limit=NEWEST) for symbol in self.trade_feeds]
+
+    def _fills(self, symbol: str, bound: str, *, limit: int) -> HttpGet:
+        market = self.plan.market
         where = "spot/market/fills-history?" if market == "spot" else f"mix/market/fills-history?productType={market.upper()}&"
-        below = "" if before is None else f"&idLessThan={before}"
-        url = f"{self._rest}/api/v2/{where}symbol={self._natives[symbol]}{below}&limit={TRADES_LIMIT}"
+        url = f"{self._rest}/api/v2/{where}symbol={self._natives[symbol]}{bound}&limit={limit}"
         return HttpGet(url=url, purpose="trades", symbol=symbol)
 
     def _arg(self, stream: Stream) -> dict[str, str]:

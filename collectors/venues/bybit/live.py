@@ -18,6 +18,7 @@ from collectors.healing import CLOCKS_APART, Healer
 from collectors.logs import logger
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
+from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bybit import messages as wire
 from collectors.venues.bybit.instruments import Names
@@ -34,6 +35,8 @@ _TRADES: Final = {"spot": 60}
 _MOST_TRADES: Final = 1000
 TOPICS: Final = {"trades": "publicTrade", "book": "orderbook", "liquidations": "allLiquidation", "derivatives": "tickers"}
 """The venue's name of each channel."""
+BEHIND: Final = 10_000_000
+"""How long before an unreadable frame arrived its trades may have happened, microseconds."""
 HELD: Final = "already subscribed"
 """A refusal that says the topic stands."""
 
@@ -55,6 +58,10 @@ class LiveSession(BybitSession):
         self._commands = 0
         self._pinged: int | None = None
         self.healer = Healer(self, self._trade_page, symbols=self._natives)
+        self._behind = LookBehind(self._fetch_newest)
+        self._unreadable: int | None = None
+        self._looking: dict[str, int] = {}
+        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
@@ -100,6 +107,15 @@ class LiveSession(BybitSession):
         for topic in topics:
             self._stands(self._stream_of(topic))
 
+    def feed(self, frame: bytes | str, received: int | None) -> Outcome:
+        try:
+            return super().feed(frame, received)
+        except FrameError:
+            if received is not None and self.plan.market != "spot":
+                self._unreadable = received if self._unreadable is None else self._unreadable
+                self._behind.unreadable(received)
+            raise
+
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
@@ -129,6 +145,7 @@ class LiveSession(BybitSession):
             book.tick(now)
         self.confirm_trades(now)
         self.healer.tick(now)
+        self._behind.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"op": "ping"})))
@@ -156,12 +173,10 @@ class LiveSession(BybitSession):
     def _land_missed(self, symbol: str, rows: list[wire.RestTrade], *, received: int | None) -> None:
         """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
         gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
-        if not gaps:
-            return
-        first = gaps[0]
-        since = first.from_time - CLOCKS_APART if first.last_event is None else first.last_event
+        begins = [gap.from_time - CLOCKS_APART if gap.last_event is None else gap.last_event for gap in gaps[:1]]
+        begins += [since for since in (self._looking.pop(symbol, None),) if since is not None]
         for row in rows:
-            if event_time(EXCHANGE, row.time) >= since:
+            if begins and event_time(EXCHANGE, row.time) >= min(begins):
                 self.take_rest_trade(row, received)
         feed = self.trade_feeds.get(symbol)
         if feed is not None and feed.contiguous:
@@ -171,11 +186,19 @@ class LiveSession(BybitSession):
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest trades, in one page; there is no other."""
-        if last is not None:
-            return None
+        return self._newest(missing.symbol) if last is None else None
+
+    def _fetch_newest(self) -> None:
+        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
+        since, self._unreadable = self._unreadable, None
+        if since is not None:
+            self._looking = dict.fromkeys(self.trade_feeds, since - BEHIND)
+            self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
+
+    def _newest(self, symbol: str) -> HttpGet:
         market = self.plan.market
-        query = f"category={market}&symbol={self._natives[missing.symbol]}&limit={_TRADES.get(market, _MOST_TRADES)}"
-        return HttpGet(url=f"{self._rest}/v5/market/recent-trade?{query}", purpose="trades", symbol=missing.symbol)
+        query = f"category={market}&symbol={self._natives[symbol]}&limit={_TRADES.get(market, _MOST_TRADES)}"
+        return HttpGet(url=f"{self._rest}/v5/market/recent-trade?{query}", purpose="trades", symbol=symbol)
 
     def _subscription(self, topics: list[str]) -> str:
         self._commands += 1
