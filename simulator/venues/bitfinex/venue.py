@@ -95,7 +95,7 @@ class Bitfinex(Venue):
         self.hub.attach(session.socket, stream)
         if asked.channel == "trades":
             feed = self._by_symbol[asked.name]
-            self._tell(session, stream, frames.trades(feed.spelling, list(feed.market.recent)[-SNAPSHOT_TRADES:]))
+            self._tell(session, stream, frames.trades(feed.spelling, feed.market.last_trades(SNAPSHOT_TRADES)))
         elif asked.name != LIQUIDATIONS:
             self._tell(session, stream, self._by_symbol[asked.name.removeprefix("deriv:")].status(now_us))
 
