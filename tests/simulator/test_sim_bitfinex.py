@@ -328,7 +328,7 @@ def test_trades_begin_with_the_newest_and_rest_pages_both_ways(simulate: Any, di
         async with simulate("--exchanges", "bitfinex", "--rate", "1500") as sim:
             market = sim.server.venues["bitfinex"].markets[0]
             for _ in range(40):
-                market.order(market.time_us)
+                market.order(market.time_us + 1_000)
             async with dial(sim.url("bitfinex", "public_ws")) as socket:
                 client = Client(socket)
                 await client.subscribe(channel="trades", symbol="tBTCUSD")
