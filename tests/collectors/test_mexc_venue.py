@@ -280,6 +280,23 @@ def test_what_an_earlier_process_landed_does_not_land_again() -> None:
     assert continuity.open_gaps("BTC/USDT", "trades") == []
 
 
+def test_trades_of_an_unreadable_frame_are_looked_for_behind_it() -> None:
+    socket = Socket()
+    socket.now = MS * 1000 + 100_000
+    socket.feed(deal(MS, 1.0))
+    with pytest.raises(FrameError):
+        socket.feed(b"\x00\xff\xfe")
+    socket.feed(deal(MS + 200, 3.0))
+    socket.session.tick(socket.now + 400_000)
+    (request,) = socket.requests()
+
+    socket.session.feed_http(
+        request, nameless((MS - 60_000, 9.0), (MS, 1.0), (MS + 100, 2.0), (MS + 200, 3.0), (MS + 300, 4.0)), socket.now
+    )
+
+    assert [row["amount"] for row in socket.rows("trades")] == [1.0, 3.0, 2.0]
+
+
 def test_refused_channels_are_told_apart_and_asked_for_again() -> None:
     socket = Socket()
     name = "spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT"

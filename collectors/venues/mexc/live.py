@@ -18,6 +18,7 @@ from collectors.healing import Healer
 from collectors.logs import logger
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
+from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.mexc import frames, perp
 from collectors.venues.mexc import messages as wire
@@ -32,6 +33,8 @@ SILENT_AFTER: Final = 45_000_000
 DEPTHS: Final = (100, 500, 1000, 5000)
 TRADES: Final = {"spot": (1000, 5), "perp": (100, 1)}
 """Trades that an answer holds at most, always the newest, and its weight."""
+BEHIND: Final = 10_000_000
+"""How long before an unreadable frame arrived its trades may have happened, microseconds."""
 _REFUSED: Final = re.compile(r"\[([^\]]*)\]")
 """Names in a refusal: Not Subscribed successfully! [name,name].  Reason: Blocked!"""
 
@@ -48,14 +51,19 @@ class LiveSession(MexcSession):
         self._subscriptions: dict[str, Stream] = subscriptions(plan)
         self._endpoints = endpoints
         self._pinged: int | None = None
+        self._began = 0
         self.healer = Healer(self, self._trade_page, symbols=self._by_symbol)
+        self._behind = LookBehind(self._fetch_newest)
+        self._unreadable: int | None = None
+        self._looking: dict[str, int] = {}
+        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
 
     def opened(self, now: int | None) -> None:
         """Subscribe: spot in one command, perpetuals a channel a command."""
         if now is not None:
             self.see(now)
-            self._pinged = now
+            self._began = self._pinged = now
         self.actions += [SendText(text) for text in self._commands("sub", list(self._subscriptions))]
 
     def resubscription(self, stream: Stream) -> list[str]:
@@ -80,7 +88,13 @@ class LiveSession(MexcSession):
 
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
-        outcome, answer = frames.feed(self, frame, received)
+        try:
+            outcome, answer = frames.feed(self, frame, received)
+        except FrameError:
+            if received is not None:
+                self._unreadable = received if self._unreadable is None else self._unreadable
+                self._behind.unreadable(received)
+            raise
         if answer is not None:
             self._answered(answer, frame)
         return outcome
@@ -123,7 +137,7 @@ class LiveSession(MexcSession):
                 trades = perp.trades_of(answer.data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        self.take_rest_trades(instrument, trades, received)
+        self.take_rest_trades(instrument, trades, received, since=self._looking.pop(request.symbol, None))
         self.healer.answered(request, received)
         return Outcome.DECODED
 
@@ -141,6 +155,7 @@ class LiveSession(MexcSession):
         self.tick_books(now)
         self.confirm_trades(now)
         self.healer.tick(now)
+        self._behind.tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send({"method": "PING" if self.plan.market == "spot" else "ping"})
@@ -194,15 +209,23 @@ class LiveSession(MexcSession):
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest trades are all there is: one page, which reaches over a short cut of a quiet market."""
-        if last is not None:
-            return None
-        native = self._by_symbol[missing.symbol].native
+        return self._newest(missing.symbol) if last is None else None
+
+    def _fetch_newest(self) -> None:
+        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
+        since, self._unreadable = self._unreadable, None
+        if since is not None:
+            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._began))
+            self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
+
+    def _newest(self, symbol: str) -> HttpGet:
+        native = self._by_symbol[symbol].native
         limit, weight = TRADES[self.plan.market]
         if self.plan.market == "spot":
             url = f"{self._endpoints['spot_rest']}/api/v3/trades?symbol={native}&limit={limit}"
         else:
             url = f"{self._endpoints['perp_rest']}/api/v1/contract/deals/{native}?limit={limit}"
-        return HttpGet(url=url, purpose="trades", symbol=missing.symbol, weight=weight)
+        return HttpGet(url=url, purpose="trades", symbol=symbol, weight=weight)
 
     def _commands(self, verb: str, names: Sequence[str]) -> list[str]:
         """Commands that begin (`sub`) or end (`unsub`) subscriptions: spot takes a list, perpetuals one channel at a time."""

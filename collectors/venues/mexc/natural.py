@@ -67,11 +67,12 @@ class NaturalFeed(TradeFeed):
         assert isinstance(known, Landed)
         return known
 
-    def take_nameless(self, trades: Iterable[Nameless], received: int | None, *, everything: bool = False) -> None:
+    def take_nameless(self, trades: Iterable[Nameless], received: int | None, *, since: int | None = None) -> None:
         """Land the trades of an answer that lie in a gap and have not landed; the others only tell how far the answer reaches.
 
-        With `everything` those outside of gaps land too.
+        With `since` (microseconds) those from then on land too, up to the newest trade of the stream: later ones are on their way.
         """
+        until = self.tape.last_time
         landed = self.landed
         gaps = [gap for gap in self.writer.continuity.open_gaps(self.symbol, "trades") if gap.to_time is not None]
         met: dict[Natural, int] = {}
@@ -79,7 +80,9 @@ class NaturalFeed(TradeFeed):
             place = met[natural] = met.get(natural, 0) + 1
             if (natural, place) in landed:
                 self.writer.duplicate("trades")
-            elif everything or any(_lies_in(gap, timestamp, begun=natural.milliseconds in landed) for gap in gaps):
+            elif (since is not None and since <= timestamp and (until is None or timestamp < until)) or any(
+                _lies_in(gap, timestamp, begun=natural.milliseconds in landed) for gap in gaps
+            ):
                 landed.note(natural)
                 sold = natural.kind == 2
                 self.take_keyed(natural.name(place), timestamp, received=received, sold=sold, price=natural.price, amount=amount, rest=True)

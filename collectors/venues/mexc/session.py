@@ -113,11 +113,14 @@ class MexcSession(BaseSession):
             if new:
                 feed.landed.note(natural)
 
-    def take_rest_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None) -> None:
-        """Land what a REST answer holds of missing trades, or, where no stream has begun, all of it; it names none of them."""
+    def take_rest_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None, *, since: int | None = None) -> None:
+        """Land what a REST answer holds of missing trades, or, where no stream has begun, all of it; it names none of them.
+
+        From `since` (microseconds) on trades may be missing though no gap says so.
+        """
         ready = sorted(self._looked_at(instrument, trades), key=_when)
         feed = self.trade_feed(instrument.symbol)
-        feed.take_nameless(ready, received, everything=feed.tape.last_time is None and self.holes() is None)
+        feed.take_nameless(ready, received, since=0 if feed.tape.last_time is None and self.holes() is None else since)
 
     def trade_feed(self, symbol: str) -> NaturalFeed:
         """The trade feed of a symbol; ids say nothing of what lies between them."""
