@@ -79,10 +79,7 @@ _LOST_BOOK_FRAMES = ("drop_delta", "corrupt_book", "slow_snapshot", "http_429")
 """Roles in which one frame of a book is lost."""
 
 _MEXC_GAPS: Mapping[str, int | tuple[int, ...]] = {"corrupt_trades": 0, "stall": (0, 1)}
-_MEXC_UNSEEN: Mapping[str, str] = {
-    "corrupt_trades": "no frame of trades says which came before it",
-    "stall": "a silence is noticed by its length alone",
-}
+_MEXC_UNSEEN: Mapping[str, str] = {"stall": "a silence is noticed by its length alone"}
 
 TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
