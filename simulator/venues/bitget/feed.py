@@ -113,7 +113,7 @@ class Feed:
 
     def history(self, now_us: int) -> str | None:
         """The newest trades, newest first; None where there are none yet."""
-        recent = list(self.market.recent)[: -HISTORY_TRADES - 1 : -1]
+        recent = self.market.last_trades(HISTORY_TRADES)[::-1]
         return frames.trades(self.spelling, recent, action="snapshot", now_ms=now_us // 1000) if recent else None
 
     def send_trades(self, fills: list[Trade]) -> bool:
