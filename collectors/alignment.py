@@ -24,6 +24,8 @@ RETRY_LONGEST: Final = 60_000_000
 SILENT_START: Final = 5_000_000
 """An acknowledged book that stays silent this long is fetched without waiting for its first update."""
 REFRESH_EVERY: Final = 30_000_000
+RESTARTED_AFTER: Final = 3
+"""So many updates in a row that the book seems to hold, yet follow each other: the venue has begun to count anew."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -88,6 +90,8 @@ class DiffBook:
         self._retry_at: int | None = None
         self._silent_since: int | None = None
         self._attempts = 0
+        self._stale_last: int | None = None
+        self._stale_run = 0
         self._comfort: tuple[float, float] | None = None
         self._refreshed = 0
 
@@ -99,14 +103,15 @@ class DiffBook:
             return
         judge = self._rule.after_snapshot if self._fresh else self._rule.after_update
         follows = judge(self._applied, first=diff.first, last=diff.last, previous=diff.previous)
-        if follows is Follows.STALE:
+        if follows is Follows.STALE and not self._restarted(diff):
             feed.writer.discard("book_deltas", "stale", rows=len(diff.bids) + len(diff.asks))
             return
-        if follows is Follows.AHEAD:
+        if follows is not Follows.NEXT:
             feed.lost("sequence", now=self._now(diff, received), from_sequence=self._applied, to_sequence=diff.first)
             self.restart()
             self._hold(diff, received)
             return
+        self._stale_run = 0
         bids, asks = diff.after(self._applied) if self._fresh else (diff.bids, diff.asks)
         self._fresh = False
         self._applied = diff.last
@@ -169,6 +174,20 @@ class DiffBook:
         self._attempts = 0
         self._retry_at = None
         self._silent_since = None
+        self._stale_last = None
+        self._stale_run = 0
+
+    def _restarted(self, diff: Diff) -> bool:
+        """Whether the venue counts anew: one update that seems old is a repetition, several that follow each other are not.
+
+        Behind a new snapshot such a run is the stream catching up with it.
+        """
+        last, self._stale_last = self._stale_last, diff.last
+        if self._fresh:
+            return False
+        follows = last is not None and self._rule.after_update(last, first=diff.first, last=diff.last, previous=diff.previous)
+        self._stale_run = self._stale_run + 1 if follows is Follows.NEXT else 1
+        return self._stale_run >= RESTARTED_AFTER
 
     def _hold(self, diff: Diff, received: int | None) -> None:
         """Step 1: buffer, and ask for the snapshot once the first update is here."""

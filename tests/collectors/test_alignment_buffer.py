@@ -97,3 +97,49 @@ def test_a_socket_that_ends_takes_what_it_held_with_it() -> None:
     gc.collect()
 
     assert len(alignment._BUFFERED) == before
+
+
+def live(*, applied: int) -> Waiting:
+    """One book that has taken update `applied` behind its snapshot."""
+    socket = Waiting("BTC/USDT")
+    socket.update("BTC/USDT", applied)
+    socket.books["BTC/USDT"].snapshot(applied - 1, [(99.0, 1.0)], [(101.0, 1.0)], received=T0 + applied * STEP)
+    assert socket.session.book_feeds["BTC/USDT"].live
+    return socket
+
+
+def test_updates_that_count_from_the_beginning_again_are_a_gap_and_a_new_snapshot_is_asked_for() -> None:
+    socket = live(applied=5_000)
+    for number in (1, 2, 3):
+        socket.update("BTC/USDT", number)
+
+    assert socket.gaps() == ["sequence"]
+    assert socket.asked == ["BTC/USDT"] * 2
+    socket.books["BTC/USDT"].snapshot(2, [(98.0, 1.0)], [(101.0, 1.0)], received=T0 + 5_001 * STEP)
+    assert socket.session.book_feeds["BTC/USDT"].book.levels()[0] == [(100.0, 3.0), (98.0, 1.0)]
+
+
+@pytest.mark.parametrize("again", [(5_000, 5_000, 5_000), (4_998, 4_999), (4_990, 4_992, 4_994, 4_996)], ids=["same", "two", "scattered"])
+def test_updates_that_come_once_more_are_no_new_count(again: tuple[int, ...]) -> None:
+    socket = live(applied=5_000)
+    for number in again:
+        socket.update("BTC/USDT", number)
+
+    assert socket.gaps() == []
+    assert socket.session.book_feeds["BTC/USDT"].live
+
+
+def test_a_stream_behind_its_snapshot_is_no_new_count() -> None:
+    socket = Waiting("BTC/USDT")
+    socket.update("BTC/USDT", 1)
+    socket.books["BTC/USDT"].snapshot(0, [(99.0, 1.0)], [(101.0, 1.0)], received=T0 + STEP)
+    socket.books["BTC/USDT"].restart()
+    socket.session.book_feeds["BTC/USDT"].lost("sequence", now=T0 + 2 * STEP)
+    socket.events.drain()
+    socket.update("BTC/USDT", 10)
+    socket.books["BTC/USDT"].snapshot(20, [(99.0, 1.0)], [(101.0, 1.0)], received=T0 + 20 * STEP)
+    for number in range(11, 21):
+        socket.update("BTC/USDT", number)
+
+    assert [kind for kind in socket.gaps() if kind == "sequence"] == ["sequence"]  # the healed one
+    assert socket.session.book_feeds["BTC/USDT"].live
