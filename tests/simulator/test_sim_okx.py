@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from simulator.faults import Faults
 from simulator.market import Market
 from simulator.streams import Hub
+from simulator.venues.okx import board as module
 from simulator.venues.okx import catalogue, frames, rest, session
 from simulator.venues.okx.board import Board
 from tests.simulator.shapes import decode, recorded, same_shape, shape
@@ -228,6 +229,46 @@ def test_a_reset_names_the_old_number_and_a_notice_comes_before_the_end(simulate
 
         assert after["data"][0]["prevSeqId"] == reset["data"][0]["seqId"]
         assert notice["code"] == "64008"
+
+    asyncio.run(run())
+
+
+def test_a_book_that_stands_still_is_confirmed_by_an_empty_update(
+    simulate: Any, dial: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(module, "QUIET_US", 300_000)
+        async with (
+            simulate("--rate", "500", "--exchanges", "okx", "--symbols", "BTC/USDT") as sim,
+            dial(sim.url("okx", "public_ws")) as socket,
+        ):
+            await _subscribe(socket, {"channel": "books", "instId": "BTC-USDT"})
+            await until(socket, lambda message: message.get("action") == "snapshot")
+            await sim.control("pause")
+            quiet = await until(socket, lambda message: message.get("action") == "update" and not message["data"][0]["bids"])
+        (row,) = quiet["data"]
+        assert (row["asks"], row["seqId"]) == ([], row["prevSeqId"])
+
+    asyncio.run(run())
+
+
+def test_one_forced_order_a_second_is_published_and_the_last_one_again_to_newcomers(simulate: Any, dial: Any, until: Any) -> None:
+    async def run() -> None:
+        options = ("--liquidations-per-minute", "600", "--exchanges", "okx", "--symbols", "BTC/USDT:USDT")
+        async with simulate(*options) as sim:
+            wanted = {"channel": "liquidation-orders", "instType": "SWAP"}
+            seconds: list[int] = []
+            async with dial(sim.url("okx", "public_ws")) as socket:
+                await _subscribe(socket, wanted)
+                while len(seconds) < 3:
+                    message = await until(socket, lambda message: "data" in message)
+                    seconds += [int(row["details"][0]["ts"]) // 1000 for row in message["data"]]
+            await sim.control("pause")
+            async with dial(sim.url("okx", "public_ws")) as socket:
+                await _subscribe(socket, wanted)
+                cached = await until(socket, lambda message: "data" in message)
+        assert len(set(seconds)) == 3
+        assert int(cached["data"][0]["details"][0]["ts"]) // 1000 >= seconds[-1]
 
     asyncio.run(run())
 
