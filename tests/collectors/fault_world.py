@@ -72,7 +72,7 @@ class World:
         self.symbols = {market.symbol(role): market for market in self.markets for role in ROLES if ROLES[role] in market.bases}
         self.evidence = Evidence()
         self.simulated = Simulator(root, exchanges=exchange, rate=RATE * len(self.markets), arguments=["--symbols", ",".join(self.symbols)])
-        settings = {"TICKHOUSE_STALL_SECONDS": str(STALL_SECONDS / 2)}
+        settings = {"TICKHOUSE_STALL_FLOOR_SECONDS": str(STALL_SECONDS / 2), "TICKHOUSE_STALL_FIRST_SECONDS": str(STALL_SECONDS / 2)}
         self.running = Running(root, self.simulated.endpoints, symbols={exchange: list(self.symbols)}, settings=settings)
 
     def kill(self) -> None:
@@ -159,7 +159,8 @@ class World:
         def waiting() -> list[dict[str, Any]]:
             return [gap for gap in self._gaps() if gap["healed_at"] is None and self._healable(gap)]
 
-        deadline = time.monotonic() + 25
+        # Request budgets are those of the venue: a minute's worth may be spent.
+        deadline = time.monotonic() + 70 + CUT_SECONDS
         while waiting() and time.monotonic() < deadline:
             time.sleep(0.2)
 
@@ -283,9 +284,8 @@ class World:
                 if not _same(row, theirs.get(key))
             ]
             first = min((theirs[key].time_us for key in keys if key in theirs), default=0)
-            last = self.evidence.marks.get("stopped", 1 << 62)
             landed = set(keys)
-            found.missing[symbol] = [trade for key, trade in theirs.items() if key not in landed and first <= trade.time_us < last]
+            found.missing[symbol] = [trade for key, trade in theirs.items() if key not in landed and first < trade.time_us]
 
 
 def natural(time_us: int, side: str, price: float, amount: float) -> tuple[int, str, float, float]:

@@ -102,13 +102,7 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
     ),
     "gateio": (
         Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),
-        Market(
-            "usdt",
-            "/USDT:USDT",
-            notice=True,
-            gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 0},
-            unseen=dict.fromkeys(("corrupt_trades", "stall"), "ids of futures trades are not known to follow each other"),
-        ),
+        Market("usdt", "/USDT:USDT", notice=True, gaps={"id_reset": 0}),
     ),
     # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.
     "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1}),),
@@ -123,7 +117,8 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
             gaps={"bad_checksum": 1, "id_reset": 0, **dict.fromkeys(_LOST_BOOK_FRAMES, (0, 1))},
             unseen=dict.fromkeys(_LOST_BOOK_FRAMES, "a lost level below the best ten shows when it comes among them"),
         ),
-        Market("futures", "/USD:USD", gaps={"id_reset": 1}),
+        # The snapshot of trades that answers a renewed subscription may come in the middle of a silence.
+        Market("futures", "/USD:USD", gaps={"id_reset": 1, "stall": (1, 2)}),
     ),
     # REST holds the newest hundred trades and no others, so that only short cuts of quiet markets are healed.
     "kucoin": (
