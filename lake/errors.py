@@ -4,12 +4,14 @@ LakeError
 ├── UnknownDataset         a dataset name that the registry does not know
 ├── UnknownTimeframe       a timeframe that is none of the known ones
 ├── TimeframeMismatch      candles that cannot be put together to longer ones
+├── IndicatorError         candles, or a study, that indicators cannot be computed from
 ├── LakeFormatError        the home was written by a newer version, or is no lake
 ├── SchemaMismatch         columns that do not fit the dataset's schema
 ├── WalError               a write-ahead log segment that cannot be used
 │   ├── WalLocked          another process collects under the same name
 │   └── SealError          a background seal failed; its segment stays in the log and is tried again
 ├── CompactionError        an hour or day that cannot be written
+│   ├── PeriodError        a day or month that is no partition of the dataset, or rows outside it
 │   └── UnreadableFile     a lake file that cannot be read
 ├── CatalogError           the catalog cannot be built
 └── QueryError             a statement that DuckDB refused, or that took too long
@@ -49,6 +51,10 @@ class TimeframeMismatch(LakeError):
         self.shorter = shorter
         self.longer = longer
         super().__init__(f"candles of {longer} cannot be made from candles of {shorter}: their intervals do not nest")
+
+
+class IndicatorError(LakeError):
+    """Candles, or a study, that indicators cannot be computed from."""
 
 
 class LakeFormatError(LakeError):
@@ -100,6 +106,10 @@ class SealError(WalError):
 
 class CompactionError(LakeError):
     """An hour or day that cannot be written."""
+
+
+class PeriodError(CompactionError):
+    """A day or month that is no partition of the dataset, or rows that lie outside of it."""
 
 
 class UnreadableFile(CompactionError):

@@ -122,6 +122,14 @@ def read_metadata(path: Path) -> Metadata:
         raise UnreadableFile(path, " ".join(str(error).split())) from error
 
 
+def row_count(path: Path) -> int:
+    """Rows of a lake file, from its footer. Raises `UnreadableFile`."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableFile(path, " ".join(str(error).split())) from error
+
+
 def writer_options(dataset: Dataset, level: int) -> dict[str, Any]:
     """Arguments of `pq.ParquetWriter`: delta for ids and times, dictionary for strings and prices, zstd."""
     dictionary: list[str] = []

@@ -25,8 +25,9 @@ from lake.files import Clock, now_us
 from lake.gather import Gathering
 from lake.merge import is_sorted, repeated_keys
 from lake.parquet import Metadata, check_schema
-from lake.paths import Home, Hour, hour_of_directory
-from lake.registry import DATASETS, Dataset
+from lake.paths import HOUR_US, Home, Hour, hour_of_directory
+from lake.periods import Period
+from lake.registry import DATASETS, Dataset, Span
 from lake.visible import VisibleFile, by_instant, covers, directory_files, hour_files, hour_numbers, visible_files
 from lake.wal import list_segments, read_segment
 
@@ -132,17 +133,27 @@ def _check_rows(spec: Dataset, file: VisibleFile, opened: pq.ParquetFile, report
         ordered = ordered and is_sorted(spec, joined.combine_chunks())
         last = keys.slice(keys.num_rows - 1)
         hours = hour_numbers(table, spec.time_column)
-        within = within and bool(np.isin(hours, _hours_of(file)).all())
+        within = within and bool(np.isin(hours, hours_of(spec, file)).all())
     if not ordered:
         report.add(file.path, f"is not sorted by {', '.join(spec.sort_key)}")
     if not within:
-        report.add(file.path, f"has rows whose {spec.time_column} lies outside its {'day' if file.hour is None else 'hour'}")
+        report.add(file.path, f"has rows whose {spec.time_column} lies outside its {span_of(spec, file)}")
     return True
 
 
-def _hours_of(file: VisibleFile) -> list[int]:
-    hours = Hour.of_day(file.day) if file.hour is None else [file.hour]
-    return [hour.start // (hour.end - hour.start) for hour in hours]
+def span_of(spec: Dataset, file: VisibleFile) -> Span:
+    """What a file of a dataset holds: an hour, a day, or a month."""
+    if file.hour is not None:
+        return "hour"
+    return "month" if spec.span == "month" else "day"
+
+
+def hours_of(spec: Dataset, file: VisibleFile) -> list[int]:
+    """The hours a file may hold, in hours since 1970."""
+    if file.hour is not None:
+        return [file.hour.start // HOUR_US]
+    span = span_of(spec, file)
+    return [hour.start // HOUR_US for hour in Period(file.day.replace(day=1) if span == "month" else file.day, span).hours()]
 
 
 def _check_names(home: Home, spec: Dataset, at: int, broken: set[Path], report: Report) -> None:

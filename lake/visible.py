@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from lake import files, parquet
 from lake.paths import HOUR_US, Home, Hour, PartName, SealedName, day_of_directory, hour_of_directory, parse_name
+from lake.periods import Period
 from lake.registry import dataset as registered
 from lake.wal import Segment, list_segments, read_segment
 
@@ -124,6 +125,7 @@ def visible_files(home: Home, dataset_name: str, *, at_us: int, hours: tuple[Hou
 
 def _by_day(home: Home, dataset_name: str, hours: tuple[Hour, Hour] | None) -> list[tuple[date, list[list[VisibleFile]]]]:
     """Files of each hour directory, grouped by day, in order of time; days that are only day files too."""
+    spec = registered(dataset_name)
     root = home.lake / dataset_name
     names = sorted({*files.names(root), *files.names(home.days / dataset_name)})
     grouped = []
@@ -134,7 +136,8 @@ def _by_day(home: Home, dataset_name: str, hours: tuple[Hour, Hour] | None) -> l
         directories = [hour for hour in (hour_of_directory(root / name / each) for each in files.names(root / name)) if hour]
         if hours is not None:
             first, end = hours
-            if not any(first <= hour < end for hour in Hour.of_day(day)):
+            held = Period(day, "month" if spec.span == "month" else "day")
+            if not (first.start < held.end and held.start < end.start):
                 continue
             directories = [hour for hour in directories if first <= hour < end]
         grouped.append((day, [directory_files(root / hour.directory) for hour in directories]))
