@@ -219,15 +219,19 @@ def test_a_silent_socket_is_pinged_in_plain_text_then_given_up_and_a_notice_hand
 
 
 def refusal(command: str, message: str) -> bytes:
-    return json.dumps({"id": command, "event": "error", "code": "60018", "msg": message, "connId": "a4d3ae55"}).encode()
+    named = {"id": command} if command else {}
+    return json.dumps({**named, "event": "error", "code": "60018", "msg": message, "connId": "a4d3ae55"}).encode()
 
 
-def test_a_refusal_that_names_its_argument_concerns_that_stream_alone() -> None:
+@pytest.mark.parametrize("command", ["1", ""])
+def test_a_refusal_that_names_its_argument_concerns_that_stream_alone(command: str) -> None:
     events = EventBuffer()
     session = opened(events, "trades", "book")
     sent(session)
 
-    session.feed(refusal("1", "Wrong URL or channel:books,instId:BTC-USDT-SWAP doesn't exist."), START)
+    session.feed(refusal(command, "Wrong URL or channel:books,instId:BTC-USDT-SWAP-2 doesn't exist."), None)
+    assert events.continuity("okx").refusals == {}
+    session.feed(refusal(command, "Wrong URL or channel:books,instId:BTC-USDT-SWAP doesn't exist."), START)
     session.feed(json.dumps({"id": "1", "event": "subscribe", "arg": {"channel": "trades", "instId": "BTC-USDT-SWAP"}}), START)
 
     assert list(events.continuity("okx").refusals) == [(SWAP.symbol, "book")]

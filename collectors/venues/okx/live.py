@@ -5,6 +5,7 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -101,16 +102,18 @@ class LiveSession(OkxSession):
                     self.carries(stream.symbol, stream.channel, now=now)
 
     def refused(self, envelope: wire.Envelope) -> None:
-        """A refusal is of one argument; its text may name it, its id only names the command."""
+        """A refusal is of one argument; its text may name it, its id, where it has one, only names the command."""
         self._log.warning("command refused", code=envelope.code, message=envelope.msg)
-        command = str(envelope.id)
-        awaited = self._awaited.get(command, [])
-        named = [arg for arg in awaited if arg.channel in envelope.msg and (arg.instId or arg.instType) in envelope.msg]
-        if not named and len(awaited) > 1 and self.last_received is not None:
-            self._unclear.setdefault(command, self.last_received)
+        command, words = str(envelope.id), set(re.split(r"[^\w-]+", envelope.msg))
+        commands = [command] if command in self._awaited else list(self._awaited)
+        waiting = [(each, arg) for each in commands for arg in self._awaited[each]]
+        named = [(each, arg) for each, arg in waiting if words.issuperset((arg.channel, arg.instId or arg.instType))]
+        if not named and len(waiting) > 1 and self.last_received is not None:
+            for each, _ in waiting:
+                self._unclear.setdefault(each, self.last_received)
             return
-        for arg in named or list(awaited):
-            awaited.remove(arg)
+        for each, arg in named or waiting:
+            self._awaited[each].remove(arg)
             self._refuse(arg, f"{envelope.msg} ({envelope.code})")
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
