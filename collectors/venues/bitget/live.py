@@ -58,6 +58,8 @@ class LiveSession(BitgetSession):
         self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._behind = LookBehind(self._fetch_newest)
         self._unreadable: int | None = None
+        self._since = 0
+        """When the socket opened: it brought no trades of before."""
         self._looking: dict[str, int] = {}
         """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
@@ -66,7 +68,7 @@ class LiveSession(BitgetSession):
         """Subscribe to everything, fifty channels a command."""
         if now is not None:
             self.see(now)
-            self._pinged = now
+            self._pinged = self._since = now
         args = [dict(pairs) for pairs in dict.fromkeys(tuple(self._arg(stream).items()) for stream in self.plan.streams)]
         for start in range(0, len(args), BATCH):
             self.actions.append(SendText(wire.encode({"op": "subscribe", "args": args[start : start + BATCH]})))
@@ -199,7 +201,7 @@ class LiveSession(BitgetSession):
         """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
         since, self._unreadable = self._unreadable, None
         if since is not None:
-            self._looking = dict.fromkeys(self.trade_feeds, since - BEHIND)
+            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._since))
             self.actions += [self._fills(symbol, "", limit=NEWEST) for symbol in self.trade_feeds]
 
     def _fills(self, symbol: str, bound: str, *, limit: int) -> HttpGet:

@@ -60,6 +60,8 @@ class LiveSession(BybitSession):
         self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self._behind = LookBehind(self._fetch_newest)
         self._unreadable: int | None = None
+        self._since = 0
+        """When the socket opened: it brought no trades of before."""
         self._looking: dict[str, int] = {}
         """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
         self._log = logger(exchange=EXCHANGE, connection=plan.name)
@@ -68,7 +70,7 @@ class LiveSession(BybitSession):
         """Subscribe to everything, as many topics a command as the market takes."""
         if now is not None:
             self.see(now)
-            self._pinged = now
+            self._pinged = self._since = now
         topics = [self._topic_of(stream) for stream in self.plan.streams]
         batch = BATCHES.get(self.plan.market, BATCH)
         for start in range(0, len(topics), batch):
@@ -192,7 +194,7 @@ class LiveSession(BybitSession):
         """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
         since, self._unreadable = self._unreadable, None
         if since is not None:
-            self._looking = dict.fromkeys(self.trade_feeds, since - BEHIND)
+            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._since))
             self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _newest(self, symbol: str) -> HttpGet:
