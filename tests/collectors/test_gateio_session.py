@@ -210,6 +210,47 @@ def test_what_a_cut_of_futures_may_have_lost_is_fetched_once_a_trade_ends_it() -
     assert {row["channel"]: row["healed_by"] for row in drained["gaps"].to_pylist()} == {"trades": "rest"}
 
 
+@pytest.mark.parametrize(("steady", "asked"), [(29, 0), (31, 1)])
+def test_a_hole_in_ids_of_futures_counts_once_they_have_followed_each_other(steady: int, asked: int) -> None:
+    socket = Socket("futures")
+    socket.commands()
+    for number in range(1, steady + 1):
+        socket.future_trade(number, "1", is_internal=number % 7 == 0)
+    socket.events.drain()
+    socket.future_trade(steady + 3, "1", create_time_ms=MS + 500)
+    requests = socket.requests()
+    assert len(requests) == asked
+    for request in requests:
+        times = {"create_time": MS // 1000, "create_time_ms": MS / 1000 + 0.3}
+        rows = [
+            {"id": number, "contract": "BTC_USDT", "size": "10", "price": "100", **times} for number in range(steady + 3, steady - 3, -1)
+        ]
+        socket.session.feed_http(request, json.dumps(rows).encode(), socket.now)
+        drained = socket.events.drain()
+        healed = [row["trade_id"] for row in drained["trades"].to_pylist() if row["source"] == "rest"]
+        assert {str(steady + 1), str(steady + 2)} <= set(healed)
+        assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == [None, "rest"]
+    socket.future_trade(steady + 9, "1", create_time_ms=MS + 900)
+    assert socket.requests() == []
+
+
+def test_a_hole_in_ids_of_futures_that_rest_does_not_know_makes_later_ones_count_later() -> None:
+    socket = Socket("futures")
+    socket.commands()
+    times = {"create_time": MS // 1000, "create_time_ms": MS / 1000 + 0.12}
+    asked = []
+    for start in (1, 101, 201):
+        for number in range(start, start + 60):
+            socket.future_trade(number, "1")
+        requests = socket.requests()
+        asked.append(len(requests))
+        for request in requests:
+            rows = [{"id": number, "contract": "BTC_USDT", "size": "1", "price": "91240.4", **times} for number in (101, *range(60, 0, -1))]
+            socket.session.feed_http(request, json.dumps(rows).encode(), socket.now)
+    assert asked == [0, 1, 0]
+    assert [row["healed_by"] for row in socket.rows("gaps")] == [None, "rest"]
+
+
 def test_pages_of_missed_trades_go_back_by_seconds_and_within_one_by_number() -> None:
     socket = Socket()
     socket.commands()

@@ -106,9 +106,10 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
     ),
     # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.
     "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1}),),
+    # Behind the corrupt frame the newest trades of every symbol are fetched: rows of a silent stream too, which may hide its silence.
     "htx": (
-        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "id_reset": 1}),
-        Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0, "id_reset": 1}),
+        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 1}),
+        Market("linear", "/USDT:USDT", gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 1}),
     ),
     "kraken": (
         Market(
@@ -120,10 +121,16 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
         # The snapshot of trades that answers a renewed subscription may come in the middle of a silence.
         Market("futures", "/USD:USD", gaps={"id_reset": 1, "stall": (1, 2)}),
     ),
-    # REST holds the newest hundred trades and no others, so that only short cuts of quiet markets are healed.
-    "kucoin": (
-        Market("spot", "/USDT", gaps={"corrupt_trades": 0, "id_reset": 1}, heals=False),
-        Market("futures", "/USDT:USDT", gaps={"corrupt_trades": 0, "id_reset": 1}, heals=False),
+    # REST holds the newest hundred trades and no others, so that only short cuts of quiet markets are healed; else as HTX.
+    "kucoin": tuple(
+        Market(
+            market,
+            suffix,
+            gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 1},
+            unseen=dict.fromkeys(("corrupt_trades", "stall"), "No id tells a lost trade"),
+            heals=False,
+        )
+        for market, suffix in (("spot", "/USDT"), ("futures", "/USDT:USDT"))
     ),
     "okx": (
         Market("spot", "/USDT", notice=True, gaps={"id_reset": 0}),

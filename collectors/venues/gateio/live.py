@@ -35,6 +35,9 @@ SILENCE: Final = 45_000_000
 TRADES_LIMIT: Final = 1000
 CALIBRATE_EVERY: Final = 60_000_000
 """REST is asked this often for the sign of a liquidation, until it has told one that the stream told too, microseconds."""
+STEADY: Final = 30
+"""Ids of a contract's trades that follow each other without a hole, before a hole counts as one: nothing says that they must. Four times
+as many after each false alarm."""
 REMEMBERED: Final = 256
 """Spot trades whose two ids are kept, to see whether REST counts as the stream does."""
 
@@ -57,6 +60,12 @@ class LiveSession(MarketSession):
         """Global id of spot trades by symbol and the pair's own count."""
         self._agreed: set[str] = set()
         """Symbols of which REST and the stream were seen to count a trade alike."""
+        self._runs: dict[str, tuple[int, int]] = {}
+        """By futures symbol, the last id and how many in a row have followed each other."""
+        self._steady: dict[str, int] = {}
+        """By futures symbol, how many ids must have followed each other, after false alarms."""
+        self._suspected: dict[str, tuple[int, int]] = {}
+        """By futures symbol, the hole that REST is asked about, ids exclusive."""
         self._asked: dict[str, tuple[int, int]] = {}
         """By symbol, the last second of the page of trades that was asked for, and which page of that second it was."""
         self._uncompared: dict[str, list[tuple[int, float]]] = {}
@@ -121,6 +130,49 @@ class LiveSession(MarketSession):
             if len(self._ids) > REMEMBERED * len(self._natives):
                 del self._ids[next(iter(self._ids))]
 
+    def numbered(self, rows: list[tuple[int, int, str]]) -> None:
+        for number, time, native in rows:
+            symbol = self.symbol(native)
+            last, run = self._runs.get(symbol, (number - 1, 0))
+            if number <= last:
+                continue
+            if number == last + 1:
+                self._runs[symbol] = number, run + 1
+                continue
+            self._runs[symbol] = number, 0
+            if run >= self._steady.get(symbol, STEADY):
+                self._suspect(symbol, last, number, time=time)
+
+    def _suspect(self, symbol: str, last: int, number: int, *, time: int) -> None:
+        """Trades may be missing between two ids: REST tells. A stall that is open says so already."""
+        continuity, feed = self.writer.continuity, self.trade_feed(symbol)
+        since = feed.tape.last_time
+        if since is None or self.last_received is None or continuity.stalled(symbol, "trades") or not feed.tape.seen.missing(last, number):
+            return
+        gap = continuity.open_gap(
+            self.writer,
+            symbol,
+            channel="trades",
+            kind="sequence",
+            now=self.last_received,
+            from_time=since,
+            from_sequence=last,
+            to_sequence=number,
+            to_time=time,
+        )
+        self._suspected[symbol] = last, number
+        self.healer.look(feed, gap)
+
+    def _judge(self, symbol: str) -> None:
+        """Once a suspected hole is closed: where REST knew none of its ids there was none."""
+        last, number = self._suspected.get(symbol, (0, 0))
+        continuity = self.writer.continuity
+        if not number or any(gap.from_sequence == last for gap in continuity.open_gaps(symbol, "trades")):
+            return
+        del self._suspected[symbol]
+        if continuity.tape(symbol).seen.missing(last, number) == number - last - 1:
+            self._steady[symbol] = 4 * self._steady.get(symbol, STEADY)
+
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
@@ -138,6 +190,7 @@ class LiveSession(MarketSession):
         except msgspec.MsgspecError as error:
             raise FrameError(EXCHANGE, f"{request.purpose} answer: {error}") from error
         self.healer.answered(request, received)
+        self._judge(request.symbol)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:

@@ -177,6 +177,7 @@ class MarketSession(BaseSession):
 
     def take_futures_rows(self, rows: list[wire.FuturesTrade], *, received: int | None, rest: bool) -> None:
         """Land trades of futures, oldest first; all of them are looked at before any lands."""
+        times = [(row.id, wire.trade_time(row.create_time, row.create_time_ms), row.contract) for row in rows]
         ready = []
         for row in rows:
             if row.is_internal:
@@ -186,6 +187,8 @@ class MarketSession(BaseSession):
                 raise FrameError(EXCHANGE, f"trade {row.id} has size {row.size} and price {row.price}, expected a signed size and a price")
             amount = self.contract(row.contract).base(abs(row.size), row.price)
             ready.append((row.id, wire.trade_time(row.create_time, row.create_time_ms), row.size < 0, row.price, amount, row.contract))
+        if not rest:
+            self.numbered(sorted(times))
         for number, time, sold, price, amount, native in sorted(ready):
             feed = self.trade_feed(self.symbol(native))
             land = feed.take_rest if rest else feed.take
@@ -260,6 +263,9 @@ class MarketSession(BaseSession):
             covers=max(covers, 1),
         )
         return Outcome.DECODED
+
+    def numbered(self, rows: list[tuple[int, int, str]]) -> None:
+        """Ids, times and contracts of futures trades of the stream, off the book ones among them, about to land."""
 
     def met(self, trade: wire.SpotTrade) -> None:
         """A trade of the stream, about to land."""
