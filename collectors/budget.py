@@ -117,12 +117,16 @@ class Pause:
 
 
 class Gate:
-    """Where the requests of one budget wait: the most urgent first, of these in the order they came, a few under way at once."""
+    """Where the requests of one budget wait: the most urgent first, of these in the order they came, a few under way at once.
 
-    def __init__(self, window: Window, pause: Pause, *, at_once: int = AT_ONCE) -> None:
+    `share` is what the less urgent may use of the window; all of it where nothing urgent is ever paid from this budget.
+    """
+
+    def __init__(self, window: Window, pause: Pause, *, at_once: int = AT_ONCE, share: float = BACKFILL_SHARE) -> None:
         self.window = window
         self.pause = pause
         self._at_once = at_once
+        self._share = share
         self._inside = 0
         self._number = count()
         self._waiting: list[tuple[int, int, float, asyncio.Future[None]]] = []
@@ -166,8 +170,7 @@ class Gate:
                 elif self._inside >= self._at_once:
                     return
                 else:
-                    share = BACKFILL_SHARE if urgency else 1.0
-                    seconds = self.pause.seconds or self.window.wait(weight, share=share)
+                    seconds = self.pause.seconds or self.window.wait(weight, share=self._share if urgency else 1.0)
                 if seconds > 0:
                     self._timer = asyncio.get_running_loop().call_later(seconds, self.turn_over)
                     return

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from collectors.backoff import Backoff, BackoffPolicy
-from collectors.budget import LEAST_URGENT, URGENCY, Gate, Pause, Window
+from collectors.budget import BACKFILL_SHARE, LEAST_URGENT, URGENCY, Gate, Pause, Window
 from collectors.classify import REFUSING_STATUS
 from collectors.errors import ConnectionLost, Refused
 from collectors.logs import logger
@@ -131,7 +131,10 @@ class RestClient:
     def _route(self, budget: RestBudget, endpoints: Mapping[str, str]) -> _Route:
         prefix = endpoints.get(budget.endpoint, "")
         window = Window(budget.weight * SHARE, budget.per_seconds)
-        return _Route(prefix, budget.purposes, budget.used_header, Gate(window, self._pauses.setdefault(prefix, Pause(self._clock))))
+        patient = bool(budget.purposes) and all(URGENCY.get(purpose, LEAST_URGENT) for purpose in budget.purposes)
+        pause = self._pauses.setdefault(prefix, Pause(self._clock))
+        gate = Gate(window, pause, share=1.0 if patient else BACKFILL_SHARE)
+        return _Route(prefix, budget.purposes, budget.used_header, gate)
 
     def _gate(self, request: HttpGet) -> tuple[Gate, str]:
         """Where a request waits, and the header that tells what its host has counted."""

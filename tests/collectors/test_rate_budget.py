@@ -121,6 +121,18 @@ def test_back_fills_leave_room_for_a_snapshot() -> None:
     assert asyncio.run(used()) == (10 * BACKFILL_SHARE, 10)
 
 
+def test_a_budget_of_back_fills_alone_is_used_whole() -> None:
+    host = Host()
+
+    async def fetch() -> None:
+        async with serving(host, budget("spot_rest", 20, purposes=("trades",))) as (rest, base):
+            asks = (rest.get(HttpGet(url=f"{base}/spot/{number}", purpose="trades")) for number in range(18))
+            await asyncio.gather(*asks)
+
+    asyncio.run(fetch())
+    assert host.asked[-1][0] - host.asked[0][0] < 0.9
+
+
 def test_a_request_given_up_while_it_waits_costs_nothing_and_blocks_nobody() -> None:
     async def served() -> float:
         window = Window(2, 0.1)
