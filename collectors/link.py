@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TICK_SECONDS: Final = 0.15
 CLOSE_SECONDS: Final = 1.0
 """How long a socket is given to close politely."""
+MOST_UNREADABLE: Final = 100
+"""After so many undecodable frames in a row a socket is given up: what a venue that sends garbage fills the disk with is bounded by the
+back-off between its sockets."""
 YIELD_FRAMES: Final = 256
 """After so many frames taken without waiting, the flush and the other sockets get their turn."""
 
@@ -99,7 +102,7 @@ class Link:
         owner = self._owner
         count = owner.frames
         decoded, control = Outcome.DECODED, Outcome.CONTROL
-        turn = 0
+        turn = unreadable = 0
         while not self._ended.done():
             turn += 1
             if turn == YIELD_FRAMES:
@@ -115,7 +118,13 @@ class Link:
                 owner.dead_letter(frame, error, received)
                 if classify(error) is not Verdict.RESYNC:
                     raise
+                unreadable += 1
+                if unreadable == MOST_UNREADABLE:
+                    raise ConnectionLost(
+                        f"{owner.plan.name} sent {unreadable} frames in a row that cannot be decoded, expected those of its venue"
+                    ) from error
             else:
+                unreadable = 0
                 if outcome is decoded:
                     count.decoded += 1
                     if not self.delivering.is_set():
