@@ -114,7 +114,7 @@ class Faults:
                 assert missing == [], f"{symbol}: {len(missing)} of {after.landed[symbol]}"
 
     def test_what_was_fetched_says_so(self, after: Evidence, markets: tuple[Market, ...]) -> None:
-        assert (after.sources["rest"] > 0) == any(market.heals for market in markets)
+        assert after.sources["rest"] > 0 or not any(market.heals for market in markets)
         left = [gap for gap in after.gaps if gap["healed_at"] is None]
         healing = {market.symbol(role) for market in markets if market.heals for role in ROLES}
         assert [gap for gap in left if gap["symbol"] in healing or gap["channel"] == "book_deltas"] == []
