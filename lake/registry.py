@@ -6,81 +6,27 @@ Put here: datasets, columns, keys, units. Keep out: how any of it is stored or c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 
+from lake.columns import AMOUNT as AMOUNT
+from lake.columns import EVENT_TIME as EVENT_TIME
+from lake.columns import EVENT_TIME_OR_NULL as EVENT_TIME_OR_NULL
+from lake.columns import EXCHANGE as EXCHANGE
+from lake.columns import LOCAL_TIME as LOCAL_TIME
+from lake.columns import ORDINAL as ORDINAL
+from lake.columns import PRICE as PRICE
+from lake.columns import SYMBOL as SYMBOL
+from lake.columns import TAKER_SIDE as TAKER_SIDE
+from lake.columns import TIMESTAMP as TIMESTAMP
+from lake.columns import Column as Column
+from lake.columns import Dataset as Dataset
+from lake.columns import Merge as Merge
+from lake.columns import Span as Span
+from lake.columns import column as _c
+from lake.context_datasets import CONTEXT, exchange_candles
 from lake.errors import UnknownDataset
-
-TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
-
-Merge = Literal["first", "last", "sum", "none"]
-"""How rows that share the unique key become one: the first, the last (a later row completes an earlier one), their sum, or not at all."""
-
-Span = Literal["hour", "day", "month"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column: its Arrow type, whether it may be null, and one line with the unit."""
-
-    name: str
-    type: pa.DataType
-    comment: str
-    nullable: bool = False
-    delta: bool = False
-    """Delta-encode in Parquet: true for ids and times, which mostly grow."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """One dataset: columns in file order, the sort key every sealed file follows, and the unique key.
-
-    `time_column` decides which hour a row belongs to. `unique_key` is empty where every arrival counts.
-    """
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    sort_key: tuple[str, ...]
-    unique_key: tuple[str, ...]
-    time_column: str
-    merge: Merge
-    landed: bool
-    span: Span = "hour"
-    extra: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema, column comments as field metadata under `comment`."""
-        return pa.schema(
-            [pa.field(c.name, c.type, c.nullable, metadata={"comment": c.comment}) for c in self.columns],
-        )
-
-    def column(self, name: str) -> Column:
-        """The column called `name`; KeyError if there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
-
-
-def _c(name: str, type_: pa.DataType, comment: str, **more: bool) -> Column:
-    return Column(name=name, type=type_, comment=comment, **more)
-
-
-EXCHANGE: Final = _c("exchange", pa.string(), "Exchange id, lower case, e.g. binance.")
-SYMBOL: Final = _c("symbol", pa.string(), "CCXT unified symbol, e.g. BTC/USDT or BTC/USDT:USDT.")
-EVENT_TIME: Final = _c("timestamp", TIMESTAMP, "Exchange event time, microseconds UTC.", delta=True)
-EVENT_TIME_OR_NULL: Final = _c(
-    "timestamp", TIMESTAMP, "Exchange event time, microseconds UTC; null where the venue sends none.", nullable=True, delta=True
-)
-LOCAL_TIME: Final = _c("local_timestamp", TIMESTAMP, "Our receive time, taken when the frame arrived, microseconds UTC.", delta=True)
-ORDINAL: Final = _c("ordinal", pa.int64(), "Orders the rows of one symbol inside one timestamp.", delta=True)
-PRICE: Final = _c("price", pa.float64(), "Price in quote units.")
-AMOUNT: Final = _c("amount", pa.float64(), "Amount in base units.")
-TAKER_SIDE: Final = _c("side", pa.string(), "Side of the taker: buy or sell.")
 
 _BY_EVENT: Final = ("exchange", "symbol", "timestamp", "ordinal")
 _BY_ARRIVAL: Final = ("exchange", "symbol", "local_timestamp", "ordinal")
@@ -340,8 +286,14 @@ CANDLE_COLUMNS: Final = (
     _c("source", pa.string(), "trades (ours) or exchange (the venue's own candle)."),
 )
 
-TRADE_TIMEFRAMES: Final = ("1m", "5m", "15m", "1h")
-"""Timeframes materialised per hour from trades."""
+TRADE_TIMEFRAMES: Final = ("1m", "3m", "5m", "15m", "30m", "1h")
+"""Timeframes made of the trades of their own hour: one file an hour."""
+
+DAY_TIMEFRAMES: Final = ("2h", "4h", "6h", "8h", "12h", "1d")
+"""Timeframes made of the day's candles of 1h: one file a day."""
+
+MONTH_TIMEFRAMES: Final = ("3d", "1w", "1M")
+"""Timeframes made of candles of 1d: one file a month, which holds the candles that open in it."""
 
 
 def candle_dataset(timeframe: str) -> str:
@@ -349,16 +301,18 @@ def candle_dataset(timeframe: str) -> str:
     return f"candles_{'1month' if timeframe == '1M' else timeframe}"
 
 
-def _candles(timeframe: str) -> Dataset:
+def _candles(timeframe: str, *, span: Span = "hour") -> Dataset:
+    of = {"hour": "trades", "day": "the candles of 1h", "month": "the candles of 1d"}[span]
     return Dataset(
         name=candle_dataset(timeframe),
-        description=f"Candles of {timeframe} made from trades; no row for an interval without a trade.",
+        description=f"Candles of {timeframe} made from {of}; no row for an interval without a trade.",
         columns=CANDLE_COLUMNS,
         sort_key=("exchange", "symbol", "timestamp", "source"),
         unique_key=("exchange", "symbol", "timeframe", "timestamp", "source"),
         time_column="timestamp",
         merge="last",
         landed=False,
+        span=span,
         extra=(("timeframe", timeframe),),
     )
 
@@ -375,10 +329,19 @@ _ALL: Final = (
     LEDGER,
     COVERAGE,
     *(_candles(timeframe) for timeframe in TRADE_TIMEFRAMES),
+    *(_candles(timeframe, span="day") for timeframe in DAY_TIMEFRAMES),
+    *(_candles(timeframe, span="month") for timeframe in MONTH_TIMEFRAMES),
+    exchange_candles(CANDLE_COLUMNS),
+    *CONTEXT,
 )
 
 DATASETS: Final[dict[str, Dataset]] = {dataset.name: dataset for dataset in _ALL}
 LANDED: Final[tuple[str, ...]] = tuple(name for name, dataset in DATASETS.items() if dataset.landed)
+
+
+def of_span(span: Span) -> tuple[str, ...]:
+    """Names of the datasets whose partitions are hours, days or months, in the order of the registry."""
+    return tuple(name for name, dataset in DATASETS.items() if dataset.span == span)
 
 
 def dataset(name: str) -> Dataset:
