@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
-MAX_RUNS: Final = 4096
+MAX_RUNS: Final = 16_384
 """Runs of ids kept; beyond, the two oldest become one, so that ids missed long ago count as seen."""
 
 

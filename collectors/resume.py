@@ -26,6 +26,8 @@ HOUR_US: Final = 3_600_000_000
 FAR_BACK_HOURS: Final = 24 * 31
 """How far back the end of the last life is looked for."""
 _TRADE_FIELDS: Final = ("exchange", "symbol", "timestamp", "trade_id")
+_NUMBER: Final = r"^(\d{1,18}|[0-8]\d{18})$"
+"""Ids that are whole numbers of 64 bits; sessions keep them apart from those that are not (UUIDs, natural keys)."""
 _GAP_FIELDS: Final = ("symbol", "channel", "kind", "ordinal", "from_time", "from_sequence", "to_sequence", "to_time")
 
 
@@ -58,6 +60,10 @@ class Past:
                     if place in continuity.gaps:
                         continue
                     continuity.gaps[place] = waiting = self._gaps.get((exchange, *place), [])
+                    newest = continuity.tape(symbol).last_time if dataset == "trades" else None
+                    for gap in waiting:
+                        # The row does not hold it; by it back-fills tell that a page reaches back far enough.
+                        gap.last_event = None if newest is None else min(newest, gap.from_time)
                     # Forced orders are rare: that a symbol's trades were collected tells that its liquidations were.
                     ends = self._last_times("trades" if dataset == "liquidations" else dataset)
                     if (exchange, symbol) not in ends or any(gap.kind == "disconnect" and gap.to_time is None for gap in waiting):
@@ -91,9 +97,13 @@ class Past:
         if mine.num_rows == 0 or tape.seen.last is not None:
             return
         ids = mine["trade_id"]
-        numbers = ids.filter(pc.match_substring_regex(ids, r"^\d{1,18}$")).cast(pa.int64())
-        for number in np.sort(numbers.to_numpy()).tolist():
+        numbered = pc.match_substring_regex(ids, _NUMBER)
+        for number in np.sort(ids.filter(numbered).cast(pa.int64()).to_numpy()).tolist():
             tape.seen.add(number)
+        others = mine.filter(pc.invert(numbered)).sort_by("timestamp")["trade_id"].to_pylist()
+        recent = continuity.recent(f"trades of {symbol}")
+        for identity in others:
+            recent.add(identity)
         tape.last_time = pc.max(mine["timestamp"].cast(pa.int64())).as_py()
 
     def _last_times(self, dataset: str) -> Mapping[tuple[str, str], int]:

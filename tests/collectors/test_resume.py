@@ -75,12 +75,19 @@ def test_ids_that_landed_within_the_time_are_known(leave):
     assert tape.last_time == NOW - 60 * SECOND
 
 
-def test_ids_that_are_no_numbers_are_passed_over(leave):
+def test_ids_of_every_kind_that_landed_are_known(leave):
     former = EventBuffer()
     trade(former, "BTC/USDT", "a-1", NOW - SECOND)
+    trade(former, "BTC/USDT", "1363157300000000001", NOW - SECOND)
+    trade(former, "BTC/USDT", "9363157300000000001", NOW - SECOND)
     trade(former, "BTC/USDT", 5, NOW - SECOND)
 
-    assert restored(leave(former)).continuity("binance").tape("BTC/USDT").seen.last == 5
+    known = restored(leave(former)).continuity("binance")
+    assert 5 in known.tape("BTC/USDT").seen
+    assert known.tape("BTC/USDT").seen.last == 1363157300000000001
+    assert not known.recent("trades of BTC/USDT").add("a-1")
+    assert not known.recent("trades of BTC/USDT").add("9363157300000000001")  # more than 64 bits hold
+    assert known.recent("trades of BTC/USDT").add("a-2")
 
 
 def test_after_a_kill_each_stream_that_had_delivered_gets_a_gap_from_the_last_row_of_its_exchange(leave):
@@ -120,6 +127,7 @@ def test_a_gap_that_was_left_open_is_taken_over_instead_of_opened_again(leave):
     assert gap_rows(events) == []
     taken = events.continuity("binance").open_gaps("BTC/USDT", "trades")
     assert [(gap.kind, gap.from_time, gap.to_time) for gap in taken] == [("disconnect", NOW - 60 * SECOND, None)]
+    assert taken[0].last_event == NOW - 60 * SECOND
     events.continuity("binance").heal(events.writer("binance", "x"), taken[0], by="reconnect", now=NOW, to_time=NOW)
     row = gap_rows(events)[0]
     assert (row["symbol"], row["channel"], micros(row["from_time"]), row["healed_by"]) == (
