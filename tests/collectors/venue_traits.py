@@ -72,7 +72,7 @@ BITFINEX_GAPS: Mapping[str, int | tuple[int, ...]] = {
 }
 """Frames are counted over a whole socket: those that are lost put all its books and trades in doubt, here once or twice."""
 
-READY: tuple[str, ...] = ("binance", "bitfinex", "coinbase", "gateio", "htx", "kraken", "kucoin", "mexc", "okx")
+READY: tuple[str, ...] = ("binance", "bitfinex", "bitget", "bybit", "coinbase", "gateio", "htx", "kraken", "kucoin", "mexc", "okx")
 """Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
 
 _LOST_BOOK_FRAMES = ("drop_delta", "corrupt_book", "slow_snapshot", "http_429")
