@@ -27,6 +27,7 @@ from lake.columns import Span as Span
 from lake.columns import column as _c
 from lake.context_datasets import CONTEXT, exchange_candles
 from lake.errors import UnknownDataset
+from lake.indicator_datasets import indicator_datasets
 
 _BY_EVENT: Final = ("exchange", "symbol", "timestamp", "ordinal")
 _BY_ARRIVAL: Final = ("exchange", "symbol", "local_timestamp", "ordinal")
@@ -332,6 +333,7 @@ _ALL: Final = (
     *(_candles(timeframe, span="day") for timeframe in DAY_TIMEFRAMES),
     *(_candles(timeframe, span="month") for timeframe in MONTH_TIMEFRAMES),
     exchange_candles(CANDLE_COLUMNS),
+    *indicator_datasets(),
     *CONTEXT,
 )
 

@@ -1,6 +1,6 @@
-"""What each column of the core suite is: unit, formula, first value, whom it follows and where other libraries differ.
+"""What each column of the core suite is: unit, formula, first value, whom it follows and where other libraries differ; what a state holds.
 
-Put here: words about the suite, as one table; the registry and docs/indicators.md are made from it. Keep out: computing anything.
+Put here: names and words about the suite; the registry and docs/indicators.md are made from them. Keep out: computing anything.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _TD_OTHERS: Final = (
 )
 _ST_FOLLOWS: Final = "pandas-ta: only the band in force is carried on, the other one is the candle's own; begins upwards"
 _ST_OTHERS: Final = (
-    "Skender and TradingView carry both bands on, so that after a turn theirs may lie nearer to the price, and turn earlier; Skender chooses "
-    "the first direction by the close. pandas-ta shows 0 as the first value and direction 1 before there is a range."
+    "Skender and TradingView carry both bands on, so that after a turn theirs may lie nearer to the price, and turn earlier; Skender "
+    "chooses the first direction by the close. pandas-ta shows 0 as the first value and direction 1 before there is a range."
 )
 
 
@@ -171,3 +171,18 @@ DEFINITIONS: Final[tuple[Definition, ...]] = (
 
 INDICATORS: Final[tuple[str, ...]] = tuple(definition.name for definition in DEFINITIONS)
 """Columns of the suite, in order."""
+
+LOOK_BACK: Final = 200
+"""Candles remembered of each history: those of the longest window and of the latest seed."""
+
+KEY: Final = ("exchange", "symbol", "timeframe", "source")
+"""Columns that tell histories apart."""
+
+AVERAGES: Final = ("ema10", "ema36", "ema200", "ema12", "ema26", "ema90", "ema180", "gain14", "loss14", "atr7", "macd_signal", "ehma180")
+"""Recursive averages whose last value is carried."""
+
+CARRIED: Final = (*AVERAGES, "st73_upper", "st73_lower", "st73_direction", "td_seq_up", "td_seq_down")
+"""Everything carried as one number; null while a history is computed anew."""
+
+WINDOWS: Final = ("window_high", "window_low", "window_close")
+"""Last candles, oldest first; highs and lows only while a history is computed anew."""

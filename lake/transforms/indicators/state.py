@@ -9,25 +9,14 @@ history has no more than `LOOK_BACK` candles all of them are remembered and it i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 
-LOOK_BACK: Final = 200
-"""Candles remembered of each history: those of the longest window and of the latest seed."""
-
-KEY: Final = ("exchange", "symbol", "timeframe", "source")
-"""Columns that name a history."""
-
-AVERAGES: Final = ("ema10", "ema36", "ema200", "ema12", "ema26", "ema90", "ema180", "gain14", "loss14", "atr7", "macd_signal", "ehma180")
-"""Recursive averages whose last value is carried."""
-
-CARRIED: Final = (*AVERAGES, "st73_upper", "st73_lower", "st73_direction", "td_seq_up", "td_seq_down")
-"""Everything carried as one number; null while a history is computed anew."""
-
-WINDOWS: Final = ("window_high", "window_low", "window_close")
-"""Last candles, oldest first; highs and lows only while a history is computed anew."""
+from lake.indicator_datasets import STATE_COLUMNS
+from lake.transforms.indicators.definitions import CARRIED, KEY, LOOK_BACK, WINDOWS
 
 _TIMESTAMP: Final = pl.Datetime("us", "UTC")
 _TYPES: Final[dict[str, Any]] = {
@@ -40,6 +29,8 @@ _TYPES: Final[dict[str, Any]] = {
 }
 STATE_SCHEMA: Final = pl.Schema(_TYPES)
 """Columns of the table, in order."""
+
+_ARROW: Final = pa.schema([pa.field(column.name, column.type, column.nullable) for column in STATE_COLUMNS])
 
 AGREEMENT: Final = 1e-12
 """Relative difference below which two states count as one: then every later value agrees to far better than 1e-8."""
@@ -58,14 +49,15 @@ class State:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> State:
-        """The state whose `to_arrow` was `table`; further columns, e.g. those of a checkpoint, are left out."""
+        """The state whose `to_arrow` was `table`, of one checkpoint."""
         frame = pl.from_arrow(table.select(list(STATE_SCHEMA)))
         assert isinstance(frame, pl.DataFrame)
         return cls(frame.cast(STATE_SCHEMA).sort(KEY))
 
-    def to_arrow(self) -> pa.Table:
-        """The table as Arrow: strings, numbers and lists of numbers."""
-        return self.table.to_arrow(compat_level=pl.CompatLevel.oldest())
+    def to_arrow(self, timestamp: datetime) -> pa.Table:
+        """The table as the datasets `indicator_state_…` hold it; `timestamp` (UTC) is the start of the partition after which it stands."""
+        stamped = self.table.with_columns(timestamp=pl.lit(timestamp).cast(_TIMESTAMP))
+        return stamped.select([column.name for column in STATE_COLUMNS]).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW)
 
     def updated(self, histories: pl.DataFrame) -> State:
         """The state with the rows of `histories` (of `STATE_SCHEMA`) in place of their former ones."""

@@ -17,12 +17,12 @@ import polars as pl
 
 from lake.errors import IndicatorError
 from lake.transforms.indicators.averages import exponential, wilder, window_deviation, window_sums
-from lake.transforms.indicators.definitions import DEFINITIONS, INDICATORS
+from lake.transforms.indicators.definitions import CARRIED, DEFINITIONS, INDICATORS, KEY, LOOK_BACK, WINDOWS
 from lake.transforms.indicators.dollars import quote_rates
 from lake.transforms.indicators.grid import Flags, Floats, Grid
 from lake.transforms.indicators.momentum import gains_and_losses, relative_strength, true_range
 from lake.transforms.indicators.sequential import sequential_counts
-from lake.transforms.indicators.state import CARRIED, KEY, LOOK_BACK, STATE_SCHEMA, WINDOWS, State
+from lake.transforms.indicators.state import STATE_SCHEMA, State
 from lake.transforms.indicators.supertrend import Bands, supertrend
 
 ROW_KEY: Final = (*KEY[:3], "timestamp", "source")
