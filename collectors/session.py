@@ -48,6 +48,9 @@ class BaseSession:
             for feed in self.book_feeds.values():
                 feed.open_hour(hour)
 
+    def tick_books(self, now: int) -> None:
+        """Time passed for the books; sessions that keep any look after them here."""
+
     def confirm_trades(self, now: int) -> None:
         """Count acknowledged trade streams that have stayed silent as standing, and settle holes that another socket was to fill."""
         for feed in self.trade_feeds.values():

@@ -132,8 +132,7 @@ class LiveSession(MarketSession):
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
-        for book in self.diff_books.values():
-            book.tick(now)
+        self.tick_books(now)
         self.confirm_trades(now)
         self.healer.tick(now)
         if self.market == "usdm" and (self._interest_at is None or now >= self._interest_at):

@@ -6,17 +6,16 @@ Put here: telling markets and symbols apart without a plan. Keep out: what frame
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed
+from collectors.recorded import RecordedSessions
 from collectors.rows import EventBuffer
 from collectors.symbols import SymbolMap
-from collectors.venue import Action, Checksums, Outcome
+from collectors.venue import Outcome
 from collectors.venues.binance import messages as wire
 from collectors.venues.binance.instruments import EXCHANGE, parse_exchange_info
 from collectors.venues.binance.session import MarketSession
@@ -26,43 +25,18 @@ _USDM_EVENTS: Final = frozenset({"markPriceUpdate", "forceOrder", "contractInfo"
 _DEPTH: Final = 1000
 
 
-class Recorded:
+class Recorded(RecordedSessions[MarketSession]):
     """Sessions by connection; without a connection's URL one a market. Frames of COIN-M are ignored."""
 
+    exchange = EXCHANGE
+
     def __init__(self, events: EventBuffer) -> None:
-        self.actions: list[Action] = []
-        self.checksums = Checksums()
-        self._events = events
+        super().__init__(events)
         self._symbols = {"spot": SymbolMap(linear=False), "usdm": SymbolMap(linear=True)}
-        self._sessions: dict[str, MarketSession] = {}
-        self._unnamed: dict[str, MarketSession] = {}
-
-    def connected(self, conn: str | None, received: int | None) -> None:
-        """A new socket was opened to `conn`: its former one is gone."""
-        former = self._sessions.pop(conn, None) if conn is not None else None
-        if former is not None:
-            former.closed(received)
-
-    def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
-        """Nothing here depends on what the client sent."""
-
-    def tick(self, now: int) -> None:
-        for session in (*self._sessions.values(), *self._unnamed.values()):
-            session.see_time(now)
-            for book in session.diff_books.values():
-                book.tick(now)
-
-    def books(self) -> Mapping[str, BookFeed]:
-        """The feed of each book met: the one that lands, else the last one kept."""
-        kept = {
-            symbol: feed for session in (*self._unnamed.values(), *self._sessions.values()) for symbol, feed in session.book_feeds.items()
-        }
-        owners = self._events.continuity(EXCHANGE).books
-        return {symbol: owner if isinstance(owner := owners.get(symbol), BookFeed) else feed for symbol, feed in kept.items()}
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame of a connection."""
-        session = self._sessions.get(conn) if conn is not None else None
+        session = self.sessions.get((conn, "")) if conn is not None else None
         if session is None:
             market = (_market_of_url(conn) if conn is not None else None) or self._market_of_frame(frame)
             if market not in self._symbols:
@@ -70,14 +44,13 @@ class Recorded:
             session = self._session(conn, market)
         return session.feed(frame, received)
 
-    def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
-        """Take one REST answer; `conn` is the request's URL."""
-        try:
-            return self._answer(conn, body, received=received)
-        except msgspec.MsgspecError as error:
-            raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
+    def open(self, conn: str | None, kind: str) -> MarketSession:
+        """A session of a market."""
+        writer = self.events.writer(EXCHANGE, f"{EXCHANGE}-{kind}-recorded")
+        return MarketSession(writer, market=kind, symbols=self._symbols[kind], depth=_DEPTH)
 
-    def _answer(self, conn: str | None, body: bytes, *, received: int | None) -> Outcome:
+    def answer(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; `conn` is the request's URL."""
         if conn is None:
             return self._nameless_answer(body, received=received)
         url = urlsplit(conn)
@@ -123,16 +96,14 @@ class Recorded:
         return Outcome.IGNORED
 
     def _session(self, conn: str | None, market: str) -> MarketSession:
-        sessions, name = (self._unnamed, market) if conn is None else (self._sessions, conn)
-        session = sessions.get(name)
-        if session is None:
-            writer = self._events.writer(EXCHANGE, f"{EXCHANGE}-{market}-recorded")
-            session = sessions[name] = MarketSession(writer, market=market, symbols=self._symbols[market], depth=_DEPTH)
-        return session
+        """A connection carries one market, so that its later frames need not be asked for theirs."""
+        if conn is None:
+            return self.session(None, market)
+        return self.sessions.setdefault((conn, ""), self.open(conn, market))
 
     def _session_of_book(self, market: str, symbol: str) -> MarketSession:
         """The session that keeps the book of a symbol; a snapshot may come before the first frame of its stream."""
-        here = [session for session in (*self._sessions.values(), *self._unnamed.values()) if session.market == market]
+        here = [session for session in self.sessions.values() if session.market == market]
         for session in here:
             if symbol in session.diff_books:
                 return session

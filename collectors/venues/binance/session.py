@@ -99,6 +99,10 @@ class MarketSession(BaseSession):
             known = self.diff_books[symbol] = DiffBook(feed, book, rule=rule, depth=self.depth, ask=self.ask_depth(symbol))
         return known
 
+    def tick_books(self, now: int) -> None:
+        for book in self.diff_books.values():
+            book.tick(now)
+
     def trade_feed(self, symbol: str, kind: str) -> TradeFeed | None:
         """The trade feed of a symbol for an id space (trade, aggTrade); None when the symbol's other id space lands."""
         tape = self.writer.continuity.tape(symbol)

@@ -147,8 +147,7 @@ class LiveSession(PublicSession):
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
-        for book in self.checked_books.values():
-            book.tick(now)
+        self.tick_books(now)
         self.confirm_trades(now)
         self.losses.tick(now)
         if self.losses.calmed(now):

@@ -152,6 +152,10 @@ class PublicSession(BaseSession):
             self._liquidation(row[0] if len(row) == 1 and isinstance(row[0], list) else row, received)
         return Outcome.DECODED
 
+    def tick_books(self, now: int) -> None:
+        for book in self.checked_books.values():
+            book.tick(now)
+
     def closed(self, now: int | None) -> None:
         super().closed(now)
         self.checked_books.clear()

@@ -158,8 +158,7 @@ class LiveSession(BitgetSession):
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
-        for book in self.streamed.values():
-            book.tick(now)
+        self.tick_books(now)
         self.confirm_trades(now)
         self.healer.tick(now)
         self._behind.tick(now)

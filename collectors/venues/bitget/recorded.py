@@ -5,15 +5,14 @@ Put here: sessions by connection, REST answers by shape, v1 and v0 beside v2 and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from collectors.errors import FrameError
-from collectors.feeds import BookFeed, event_time
+from collectors.feeds import event_time
+from collectors.recorded import RecordedSessions
 from collectors.rows import EventBuffer
-from collectors.venue import Action, Checksums, Outcome
+from collectors.venue import Outcome
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget import v0, v1
 from collectors.venues.bitget.instruments import Names, futures_market, plain, read_instruments
@@ -21,42 +20,25 @@ from collectors.venues.bitget.messages import EXCHANGE
 from collectors.venues.bitget.session import BitgetSession
 
 
-class Recorded:
+class Recorded(RecordedSessions[BitgetSession]):
     """Sessions by connection."""
 
+    exchange = EXCHANGE
+
     def __init__(self, events: EventBuffer) -> None:
-        self.actions: list[Action] = []
-        self.checksums = Checksums()
+        super().__init__(events)
         self._writer = events.writer(EXCHANGE, f"{EXCHANGE}-recorded")
         self._names = Names()
-        self._sessions: dict[str | None, BitgetSession] = {}
         self._occurrences: dict[str | None, v1.Occurrences] = {}
-        self._owners = events.continuity(EXCHANGE).books
 
     def connected(self, conn: str | None, received: int | None) -> None:
         """A new socket was opened to `conn`: its former one is gone."""
-        former = self._sessions.pop(conn, None)
+        super().connected(conn, received)
         self._occurrences.pop(conn, None)
-        if former is not None:
-            former.closed(received)
-
-    def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
-        """Nothing here depends on what the client sent."""
-
-    def tick(self, now: int) -> None:
-        for session in self._sessions.values():
-            session.see_time(now)
-            for book in session.streamed.values():
-                book.tick(now)
-
-    def books(self) -> Mapping[str, BookFeed]:
-        """The feed of each book met: the one that lands, else the last one kept."""
-        kept = {symbol: feed for session in self._sessions.values() for symbol, feed in session.book_feeds.items()}
-        return {symbol: owner if isinstance(owner := self._owners.get(symbol), BookFeed) else feed for symbol, feed in kept.items()}
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame of a connection."""
-        session = self._session(conn)
+        session = self.session(conn)
         outcome = session.feed(frame, received)
         if outcome is not Outcome.IGNORED:
             return outcome
@@ -71,17 +53,18 @@ class Recorded:
             return self.feed_http(None, frame if isinstance(frame, bytes) else frame.encode(), received)
         return Outcome.IGNORED
 
-    def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
-        """Take one REST answer; `conn` is the request's URL."""
-        try:
-            answer = wire.decode_envelope(body)
-            if str(answer.code) != "00000" or answer.data is wire.ABSENT:
-                return Outcome.CONTROL
-            return self._answer(msgspec.json.decode(answer.data), answer, received=received)
-        except msgspec.MsgspecError as error:
-            raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
+    def open(self, conn: str | None, kind: str) -> BitgetSession:
+        """A session of one connection."""
+        return BitgetSession(self._writer, checksums=self.checksums, names=self._names)
 
-    def _answer(self, data: Any, answer: wire.Envelope, *, received: int | None) -> Outcome:
+    def answer(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; `conn` is the request's URL."""
+        answer = wire.decode_envelope(body)
+        if str(answer.code) != "00000" or answer.data is wire.ABSENT:
+            return Outcome.CONTROL
+        return self._take(msgspec.json.decode(answer.data), answer, received=received)
+
+    def _take(self, data: Any, answer: wire.Envelope, *, received: int | None) -> Outcome:
         if isinstance(data, list) and data and isinstance(data[0], dict):
             if {"symbol", "baseCoin", "quoteCoin"} <= data[0].keys():
                 self._names.learn(read_instruments(answer.data))
@@ -100,10 +83,4 @@ class Recorded:
 
     def _open_interest(self, native: str, amount: str, milliseconds: int, *, received: int | None) -> None:
         symbol = self._names.symbol(futures_market(native), plain(native))
-        self._session(None).take_state(symbol, event_time(EXCHANGE, milliseconds), received, open_interest=amount)
-
-    def _session(self, conn: str | None) -> BitgetSession:
-        session = self._sessions.get(conn)
-        if session is None:
-            session = self._sessions[conn] = BitgetSession(self._writer, checksums=self.checksums, names=self._names)
-        return session
+        self.session(None).take_state(symbol, event_time(EXCHANGE, milliseconds), received, open_interest=amount)

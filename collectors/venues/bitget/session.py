@@ -190,6 +190,10 @@ class BitgetSession(BaseSession):
             index_price=state[4],
         )
 
+    def tick_books(self, now: int) -> None:
+        for book in self.streamed.values():
+            book.tick(now)
+
     def closed(self, now: int | None) -> None:
         super().closed(now)
         self.streamed.clear()

@@ -6,16 +6,16 @@ Put here: telling markets apart without a plan, REST answers, the retired format
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed, event_time
+from collectors.feeds import event_time
+from collectors.recorded import RecordedSessions
 from collectors.rows import EventBuffer
-from collectors.venue import Action, Checksums, Outcome
+from collectors.venue import Outcome
 from collectors.venues.bybit import messages as wire
 from collectors.venues.bybit import v2
 from collectors.venues.bybit.instruments import MARKETS, Names, market_of_id, read_instruments
@@ -27,44 +27,21 @@ _TIME_FIRST: Final = re.compile(rb'\{"topic":"[^"]*","ts":')
 _CONTRACTS_ONLY: Final = ("allLiquidation", "liquidation", "instrument_info", "orderBookL2_25", "orderBook_200")
 
 
-class Recorded:
-    """Sessions by connection; without a connection's URL one a market."""
+class Recorded(RecordedSessions[BybitSession]):
+    """Sessions by connection and market; without a connection's URL one a market."""
+
+    exchange = EXCHANGE
 
     def __init__(self, events: EventBuffer) -> None:
-        self.actions: list[Action] = []
-        self.checksums = Checksums()
-        self._events = events
+        super().__init__(events)
         self._names = {market: Names(market) for market in MARKETS}
-        self._sessions: dict[tuple[str | None, str], BybitSession] = {}
-
-    def connected(self, conn: str | None, received: int | None) -> None:
-        """A new socket was opened to `conn`: its former one is gone."""
-        for market in MARKETS:
-            former = self._sessions.pop((conn, market), None)
-            if former is not None:
-                former.closed(received)
-
-    def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
-        """Nothing here depends on what the client sent."""
-
-    def tick(self, now: int) -> None:
-        for session in self._sessions.values():
-            session.see_time(now)
-            for book in session.streamed.values():
-                book.tick(now)
-
-    def books(self) -> Mapping[str, BookFeed]:
-        """The feed of each book met: the one that lands, else the last one kept."""
-        kept = {symbol: feed for session in self._sessions.values() for symbol, feed in session.book_feeds.items()}
-        owners = self._events.continuity(EXCHANGE).books
-        return {symbol: owner if isinstance(owner := owners.get(symbol), BookFeed) else feed for symbol, feed in kept.items()}
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame of a connection."""
         raw = frame.encode() if isinstance(frame, str) else frame
         market = _market_of_url(conn)
         if market is not None:
-            outcome = self._session(conn, market).feed(raw, received)
+            outcome = self.session(conn, market).feed(raw, received)
             if outcome is not Outcome.IGNORED:
                 return outcome
         try:
@@ -78,30 +55,32 @@ class Recorded:
                 return self.feed_http(conn, raw, received)
             return Outcome.CONTROL if "op" in found or "success" in found else Outcome.IGNORED
         if v2.is_former(found):
-            return v2.take(self._session(conn, market or _market_of_former(found)), found, received)
+            return v2.take(self.session(conn, market or _market_of_former(found)), found, received)
         if "params" in found:
             return Outcome.CONTROL if "event" in found else Outcome.IGNORED
         if market is not None:
             return Outcome.IGNORED
-        return self._session(conn, _market_of_frame(found, raw)).feed(raw, received)
+        return self.session(conn, _market_of_frame(found, raw)).feed(raw, received)
 
-    def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
+    def open(self, conn: str | None, kind: str) -> BybitSession:
+        """A session of one connection and market."""
+        writer = self.events.writer(EXCHANGE, f"{EXCHANGE}-{kind}-recorded")
+        return BybitSession(writer, names=self._names[kind])
+
+    def answer(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; `conn` is the request's URL."""
-        try:
-            found = msgspec.json.decode(body)
-            if not isinstance(found, dict) or "retCode" not in found:
-                return Outcome.IGNORED
-            answer = wire.decode_answer(body)
-            rows = found.get("result", {}).get("list") if isinstance(found.get("result"), dict) else None
-            if answer.retCode != 0:
-                return Outcome.CONTROL
-            if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
-                return Outcome.IGNORED
-            return self._answer(conn, answer, rows[0], received=received)
-        except msgspec.MsgspecError as error:
-            raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
+        found = msgspec.json.decode(body)
+        if not isinstance(found, dict) or "retCode" not in found:
+            return Outcome.IGNORED
+        answer = wire.decode_answer(body)
+        rows = found.get("result", {}).get("list") if isinstance(found.get("result"), dict) else None
+        if answer.retCode != 0:
+            return Outcome.CONTROL
+        if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+            return Outcome.IGNORED
+        return self._take(conn, answer, rows[0], received=received)
 
-    def _answer(self, conn: str | None, answer: wire.Answer, row: dict[str, Any], *, received: int | None) -> Outcome:
+    def _take(self, conn: str | None, answer: wire.Answer, row: dict[str, Any], *, received: int | None) -> Outcome:
         if {"baseCoin", "quoteCoin", "priceFilter"} <= row.keys():
             for names in self._names.values():
                 names.learn(read_instruments(answer.result))
@@ -109,7 +88,7 @@ class Recorded:
         market = answer.result.category or _market_of_url(conn) or market_of_id(str(row.get("symbol", "")))
         if market not in self._names:
             return Outcome.IGNORED
-        session = self._session(None, market)
+        session = self.session(None, market)
         if "execId" in row:
             for trade in sorted(wire.decode_rest_trades(answer.result.list), key=lambda each: each.time):
                 session.take_rest_trade(trade, received)
@@ -120,13 +99,6 @@ class Recorded:
                 session.take_ticker(ticker, time, received)
             return Outcome.DECODED
         return Outcome.IGNORED
-
-    def _session(self, conn: str | None, market: str) -> BybitSession:
-        session = self._sessions.get((conn, market))
-        if session is None:
-            writer = self._events.writer(EXCHANGE, f"{EXCHANGE}-{market}-recorded")
-            session = self._sessions[conn, market] = BybitSession(writer, names=self._names[market])
-        return session
 
 
 def _market_of_url(conn: str | None) -> str | None:

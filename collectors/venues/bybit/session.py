@@ -223,6 +223,10 @@ class BybitSession(BaseSession):
         self.land_state(ticker.symbol, time, received)
         return Outcome.DECODED
 
+    def tick_books(self, now: int) -> None:
+        for book in self.streamed.values():
+            book.tick(now)
+
     def closed(self, now: int | None) -> None:
         super().closed(now)
         self.streamed.clear()

@@ -143,7 +143,7 @@ class LiveSession(AdvancedSession):
         self.see_time(now)
         self.confirm_trades(now)
         self.healer.tick(now)
-        self._renew_due(now, crossed=bool(self.tick_books(now)))
+        self._renew_due(now, crossed=bool(self.crossed_books(now)))
         self._repeat_unanswered(now)
         self._flush(now)
         last = self.last_received or self._opened

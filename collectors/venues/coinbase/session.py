@@ -103,7 +103,10 @@ class ProductSession(BaseSession):
                 feed.take(number, time, received=received, sold=sold, price=price, amount=amount)
         return {row[5] for row in ready}
 
-    def tick_books(self, now: int) -> list[BookFeed]:
+    def tick_books(self, now: int) -> None:
+        self.crossed_books(now)
+
+    def crossed_books(self, now: int) -> list[BookFeed]:
         """Sample the books; returns those that have stood crossed for too long, given up."""
         crossed = []
         for feed in self.book_feeds.values():

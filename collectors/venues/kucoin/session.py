@@ -132,9 +132,6 @@ class MarketSession(BaseSession):
         """Take one frame of the protocol."""
         raise NotImplementedError
 
-    def tick_books(self, now: int) -> None:
-        """Look after the books."""
-
 
 class UnifiedSession(MarketSession):
     """Decodes frames of the unified gateway."""

@@ -140,8 +140,7 @@ class LiveSession(OkxSession):
     def tick(self, now: int) -> None:
         """Time passed."""
         self.see_time(now)
-        for book in self.streamed.values():
-            book.tick(now)
+        self.tick_books(now)
         self.confirm_trades(now)
         self.healer.tick(now)
         self._ask_apart(now)

@@ -5,16 +5,14 @@ Put here: sessions by connection, REST answers by path or shape, v3 beside v5. K
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from collectors.errors import FrameError
-from collectors.feeds import BookFeed
+from collectors.recorded import RecordedSessions
 from collectors.rows import EventBuffer
-from collectors.venue import Action, Checksums, Outcome
+from collectors.venue import Outcome
 from collectors.venues.okx import messages as wire
 from collectors.venues.okx import v3
 from collectors.venues.okx.instruments import Names, read_instruments
@@ -31,41 +29,24 @@ _ANSWERS: Final = (
 """What a REST answer holds, by the fields of its rows."""
 
 
-class Recorded:
+class Recorded(RecordedSessions[OkxSession]):
     """Sessions by connection."""
 
+    exchange = EXCHANGE
+
     def __init__(self, events: EventBuffer) -> None:
-        self.actions: list[Action] = []
-        self.checksums = Checksums()
+        super().__init__(events)
         self._writer = events.writer(EXCHANGE, f"{EXCHANGE}-recorded")
         self._names = Names()
-        self._sessions: dict[str | None, OkxSession] = {}
-        self._owners = events.continuity(EXCHANGE).books
 
     def connected(self, conn: str | None, received: int | None) -> None:
         """A new socket was opened to `conn`: its former one is gone."""
-        former = self._sessions.pop(conn, None)
-        if former is not None:
-            former.closed(received)
-        self._session(conn).started = received
-
-    def sent(self, conn: str | None, frame: bytes | str, received: int | None) -> None:
-        """Nothing here depends on what the client sent."""
-
-    def tick(self, now: int) -> None:
-        for session in self._sessions.values():
-            session.see_time(now)
-            for book in session.streamed.values():
-                book.tick(now)
-
-    def books(self) -> Mapping[str, BookFeed]:
-        """The feed of each book met: the one that lands, else the last one kept."""
-        kept = {symbol: feed for session in self._sessions.values() for symbol, feed in session.book_feeds.items()}
-        return {symbol: owner if isinstance(owner := self._owners.get(symbol), BookFeed) else feed for symbol, feed in kept.items()}
+        super().connected(conn, received)
+        self.session(conn).started = received
 
     def feed(self, conn: str | None, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame of a connection."""
-        session = self._session(conn)
+        session = self.session(conn)
         outcome = session.feed(frame, received)
         if outcome is not Outcome.IGNORED:
             return outcome
@@ -76,32 +57,28 @@ class Recorded:
             return self.feed_http(conn, frame if isinstance(frame, bytes) else frame.encode(), received)
         return outcome
 
-    def feed_http(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
-        """Take one REST answer; `conn` is the request's URL."""
-        try:
-            if "/api/v5/" not in urlsplit(conn or "/api/v5/").path and conn is not None and "ws/v5" not in conn:
-                msgspec.json.decode(body)
-                return Outcome.IGNORED
-            answer = wire.decode_envelope(body)
-            if str(answer.code) != "0" or answer.data is wire.ABSENT:
-                return Outcome.CONTROL
-            what = _what(answer.data)
-            if what == "instruments":
-                self._names.learn(read_instruments(answer.data))
-                return Outcome.CONTROL
-            if what == "trades":
-                return self._session(conn if conn in self._sessions else None).take_rest_trades(answer.data, received=received)
-            if what:
-                return self._session(conn if conn in self._sessions else None).take_derivatives(what, answer.data, received)
-        except msgspec.MsgspecError as error:
-            raise FrameError(EXCHANGE, f"answer of {conn}: {error}") from error
-        return Outcome.IGNORED
+    def open(self, conn: str | None, kind: str) -> OkxSession:
+        """A session of one connection."""
+        return OkxSession(self._writer, checksums=self.checksums, names=self._names)
 
-    def _session(self, conn: str | None) -> OkxSession:
-        session = self._sessions.get(conn)
-        if session is None:
-            session = self._sessions[conn] = OkxSession(self._writer, checksums=self.checksums, names=self._names)
-        return session
+    def answer(self, conn: str | None, body: bytes, received: int | None) -> Outcome:
+        """Take one REST answer; `conn` is the request's URL."""
+        if "/api/v5/" not in urlsplit(conn or "/api/v5/").path and conn is not None and "ws/v5" not in conn:
+            msgspec.json.decode(body)
+            return Outcome.IGNORED
+        answer = wire.decode_envelope(body)
+        if str(answer.code) != "0" or answer.data is wire.ABSENT:
+            return Outcome.CONTROL
+        what = _what(answer.data)
+        if what == "instruments":
+            self._names.learn(read_instruments(answer.data))
+            return Outcome.CONTROL
+        if not what:
+            return Outcome.IGNORED
+        session = self.session(conn if (conn, "") in self.sessions else None)
+        if what == "trades":
+            return session.take_rest_trades(answer.data, received=received)
+        return session.take_derivatives(what, answer.data, received)
 
 
 def _what(data: msgspec.Raw) -> str:

@@ -157,6 +157,10 @@ class OkxSession(BaseSession):
                     self._state(f"{index.instId}-SWAP", channel, time=time, received=received, index=index.idxPx)
         return Outcome.DECODED
 
+    def tick_books(self, now: int) -> None:
+        for book in self.streamed.values():
+            book.tick(now)
+
     def closed(self, now: int | None) -> None:
         super().closed(now)
         self.streamed.clear()
