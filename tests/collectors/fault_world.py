@@ -17,9 +17,9 @@ from typing import Any
 from tests.collectors.simulating import Running, Simulator, until
 from tests.collectors.venue_traits import ROLES, Market
 
-CUT_SECONDS = float(os.environ.get("TICKHOUSE_CUT_SECONDS", "6"))
+CUT_SECONDS = float(os.environ.get("TICKHOUSE_CUT_SECONDS", "4"))
 """How long the venue is away; the suite takes a short cut, 60 shows what the notes promise."""
-RATE = 700.0
+RATE = 350.0
 STALL_SECONDS = 9.0
 """Twice what is called silent here, which is longer than the markets stand still while books are compared."""
 TOP = 25

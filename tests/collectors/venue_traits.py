@@ -78,8 +78,11 @@ READY: tuple[str, ...] = ("binance", "bitfinex", "bitget", "bybit", "coinbase", 
 _LOST_BOOK_FRAMES = ("drop_delta", "corrupt_book", "slow_snapshot", "http_429")
 """Roles in which one frame of a book is lost."""
 
+_BITGET_GAPS: Mapping[str, int | tuple[int, ...]] = {"corrupt_trades": 0, "stall": (0, 1), "id_reset": 1}
+_BY_LENGTH = "a silence is noticed by its length alone"
+_BITGET_UNSEEN: Mapping[str, str] = {"corrupt_trades": "ids grow but leave numbers out", "stall": _BY_LENGTH}
 _MEXC_GAPS: Mapping[str, int | tuple[int, ...]] = {"corrupt_trades": 0, "stall": (0, 1)}
-_MEXC_UNSEEN: Mapping[str, str] = {"stall": "a silence is noticed by its length alone"}
+_MEXC_UNSEEN: Mapping[str, str] = {"stall": _BY_LENGTH}
 
 TRAITS: Mapping[str, tuple[Market, ...]] = {
     "binance": (
@@ -105,7 +108,8 @@ TRAITS: Mapping[str, tuple[Market, ...]] = {
         Market("usdt", "/USDT:USDT", notice=True, gaps={"id_reset": 0}),
     ),
     # Futures are products like any other; both at once would lose more books than eight messages a second renew in time.
-    "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1}),),
+    # Trades of a renewed subscription may come in the middle of a silence.
+    "coinbase": (Market("spot", "/USD", gaps={"id_reset": 1, "stall": (1, 2)}),),
     # Behind the corrupt frame the newest trades of every symbol are fetched: rows of a silent stream too, which may hide its silence.
     "htx": (
         Market("spot", "/USDT", gaps={"corrupt_trades": 0, "stall": (0, 1), "id_reset": 1}),
