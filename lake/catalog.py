@@ -16,9 +16,13 @@ from typing import Final
 import duckdb
 
 from lake import condemned, layout, views
+from lake.candle_views import now_view
 from lake.errors import CatalogError
+from lake.listing import NOW, identifier, quoted
+from lake.macros import MACROS
 from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DATASETS
+from lake.transforms.timeframes import TIMEFRAMES
 
 MODE: Final = 0o444
 
@@ -71,12 +75,12 @@ def _build(home: Home, path: Path) -> None:
         raise CatalogError(f"the catalog {home.catalog} cannot be built: {str(error).splitlines()[0]}") from error
 
 
-def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = views.NOW, wal: bool = False) -> None:
+def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = NOW, wal: bool = False) -> None:
     """Create every view and macro in an empty database; `at` and `wal` as in `lake.views`."""
     for name, select in views.views(home, at=at, wal=wal, condemned=condemned.read(home)).items():
-        connection.execute(f"CREATE VIEW {views.identifier(name)} AS {select}")
-    for statement in views.macros().values():
-        connection.execute(statement)
+        connection.execute(f"CREATE VIEW {identifier(name)} AS {select}")
+    for macro in MACROS:
+        connection.execute(macro.create)
 
 
 def comments() -> list[str]:
@@ -84,20 +88,24 @@ def comments() -> list[str]:
     described: dict[str, tuple[str, dict[str, str]]] = {
         name: (dataset.description, {column.name: column.comment for column in dataset.columns}) for name, dataset in DATASETS.items()
     }
+    columns = {column.name: column.comment for column in CANDLE_COLUMNS}
     described["candles"] = (
-        "Candles of every stored timeframe, up to the last visible trade: stored ones where they are complete, else computed from trades.",
-        {column.name: column.comment for column in CANDLE_COLUMNS},
+        "Candles of all timeframes, up to the last visible trade: stored ones as far as they cover the trades, else computed on the fly.",
+        columns,
     )
+    for each in TIMEFRAMES:
+        described[now_view(each)] = (f"The rows of the view candles of timeframe {each}, planned faster.", columns)
     described["book_spreads"] = ("Best bid and ask, mid and spread of each book snapshot.", dict(views.BOOK_SPREADS_COMMENTS))
     described["listings_now"] = (
         "The newest state of every instrument that was ever listed.",
         {column.name: column.comment for column in DATASETS["listings"].columns},
     )
     statements = []
-    for name, (description, columns) in described.items():
-        statements.append(f"COMMENT ON VIEW {views.identifier(name)} IS {views.quoted(description)}")
+    for name, (description, comments_of) in described.items():
+        statements.append(f"COMMENT ON VIEW {identifier(name)} IS {quoted(description)}")
         statements += [
-            f"COMMENT ON COLUMN {views.identifier(name)}.{views.identifier(column)} IS {views.quoted(comment)}"
-            for column, comment in {**columns, **views.PARTITION_COMMENTS}.items()
+            f"COMMENT ON COLUMN {identifier(name)}.{identifier(column)} IS {quoted(comment)}"
+            for column, comment in {**comments_of, **views.PARTITION_COMMENTS}.items()
         ]
+    statements += [f"COMMENT ON MACRO TABLE {identifier(macro.name)} IS {quoted(macro.says)}" for macro in MACROS]
     return statements

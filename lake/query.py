@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from lake import catalog, layout, visible
 from lake.errors import QueryError
+from lake.listing import WAL_PREFIX
 from lake.paths import Home
 from lake.registry import LANDED, dataset
-from lake.views import WAL_PREFIX
 
 _INSTANT: Final = "getvariable('tickhouse_instant')"
 _BATCH_ROWS: Final = 65_536

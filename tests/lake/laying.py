@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from lake import layout
 from lake.compact import CompactionResult, compact_day, compact_hour
-from lake.derived import read_hour, write_hour
+from lake.derived import WriteResult, read_hour, write_hour, write_period
+from lake.longer import longer_candles, longer_span
 from lake.parts import seal_segment
 from lake.paths import Home, Hour
+from lake.periods import Period
 from lake.registry import TRADE_TIMEFRAMES, candle_dataset, dataset
 from lake.transforms.candles import candles_from_trades
 from lake.wal import WalWriter
@@ -75,6 +77,20 @@ class LaidLake:
             made: pa.Table = change(candles_from_trades(frame, timeframe)).to_arrow().cast(spec.schema)
             write_hour(self.home, spec.name, hour, made, watermark=watermark, visible_after=0.5, clock=self.clock)
         self.clock.advance(1)
+
+    def materialise_longer(
+        self, at: int, timeframes: tuple[str, ...], *, change: Callable[[pl.DataFrame], pl.DataFrame] = lambda candles: candles
+    ) -> list[WriteResult]:
+        """Candles of 2h and longer of the day or month `at` lies in, of what counts by the clock, stored after `change`."""
+        results = []
+        for timeframe in timeframes:
+            spec = dataset(candle_dataset(timeframe))
+            period = Period.of(at, longer_span(timeframe))
+            made, watermark = longer_candles(self.home, timeframe, period, at_us=self.clock.us)
+            table: pa.Table = change(made).to_arrow().cast(spec.schema)
+            results.append(write_period(self.home, spec.name, period, table, watermark=watermark, visible_after=0.5, clock=self.clock))
+            self.clock.advance(1)
+        return results
 
     def close(self) -> None:
         self.writer.close()

@@ -12,7 +12,7 @@ import pytest
 from lake import query
 from lake.catalog import publish
 from lake.paths import Home
-from lake.registry import TRADE_TIMEFRAMES
+from lake.registry import DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
 from lake.transforms.candles import candles_from_trades
 from lake.transforms.timeframes import TIMEFRAMES
 from tests.lake.laying import LaidLake
@@ -78,12 +78,14 @@ def assert_equal(found: list[dict], expected: list[dict]) -> None:
                 assert one[name] == value, name
 
 
-def assert_right(home: Home, market: Market) -> None:
-    for timeframe in TRADE_TIMEFRAMES:
-        sql = f"SELECT * FROM candles WHERE timeframe = '{timeframe}' ORDER BY exchange, symbol, timestamp"
-        assert_equal(shown(home, sql), market.candles(timeframe))
-    stored = sum(len(market.candles(timeframe)) for timeframe in TRADE_TIMEFRAMES)
-    assert shown(home, "SELECT count(*) AS n FROM candles") == [{"n": stored}]
+def assert_right(home: Home, market: Market, *, log: bool = False) -> None:
+    """The view shows, in each timeframe, what computing from all trades gives; each row filed under the hour it opens in."""
+    sql = "SELECT *, epoch_us(timestamp) // 3600000000 = (date - DATE '1970-01-01') * 24 + hour AS filed FROM candles"
+    found = query.run_sql(home, sql).table.to_pylist() if log else shown(home, sql)
+    assert all(row["filed"] for row in found)
+    found.sort(key=lambda row: (row["exchange"], row["symbol"], row["timestamp"]))
+    for timeframe in TIMEFRAMES:
+        assert_equal([row for row in found if row["timeframe"] == timeframe], market.candles(timeframe))
 
 
 def test_candles_follow_the_trades_through_every_tier(laid):
@@ -115,9 +117,16 @@ def test_candles_follow_the_trades_through_every_tier(laid):
 
 
 def test_stored_candles_are_shown_as_stored_exactly_while_they_cover_their_hour(laid):
+    def marked(candles: pl.DataFrame) -> pl.DataFrame:
+        return candles.with_columns(vwap=pl.lit(12345.0))
+
+    def materialise() -> None:
+        laid.materialise(START, change=marked)
+        laid.materialise_longer(START, (*DAY_TIMEFRAMES, *MONTH_TIMEFRAMES), change=marked)
+
     market = Market()
     laid.land("trades", *market.more(60, hour=0))
-    laid.materialise(START, change=lambda candles: candles.with_columns(vwap=pl.lit(12345.0)))
+    materialise()
     sql = "SELECT DISTINCT vwap = 12345.0 AS as_stored FROM candles"
 
     assert shown(laid.home, sql) == [{"as_stored": True}]
@@ -125,7 +134,7 @@ def test_stored_candles_are_shown_as_stored_exactly_while_they_cover_their_hour(
     assert shown(laid.home, sql) == [{"as_stored": True}]
     laid.land("trades", *market.more(1, hour=0))
     assert shown(laid.home, sql) == [{"as_stored": False}]
-    laid.materialise(START, change=lambda candles: candles.with_columns(vwap=pl.lit(12345.0)))
+    materialise()
     assert shown(laid.home, sql) == [{"as_stored": True}]
     laid.compact_day("trades", DAY)
     assert shown(laid.home, sql) == [{"as_stored": True}]
@@ -146,9 +155,7 @@ def test_candles_see_the_log_where_the_query_does(laid):
     laid.materialise(START)
     laid.log("trades", *market.more(40, hour=0), *market.more(10, hour=3))
 
-    for timeframe in TRADE_TIMEFRAMES:
-        sql = f"SELECT * FROM candles WHERE timeframe = '{timeframe}' ORDER BY exchange, symbol, timestamp"
-        assert_equal(query.run_sql(laid.home, sql).table.to_pylist(), market.candles(timeframe))
+    assert_right(laid.home, market, log=True)
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
