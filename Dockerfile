@@ -10,6 +10,7 @@ COPY lake lake
 COPY orchestration orchestration
 COPY serving serving
 COPY simulator simulator
+COPY sources sources
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 USER tickhouse
 ENV TICKHOUSE_HOME=/lake DAGSTER_HOME=/lake/dagster

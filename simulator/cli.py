@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from simulator.context import sources
 from simulator.engine import Engine
 from simulator.errors import SimulatorError, UnknownSymbol
 from simulator.faults import Faults, parse
@@ -129,9 +130,10 @@ def build(options: argparse.Namespace) -> SimulatorServer:
         seed=options.seed,
         start_us=start_us,
     )
+    outside = sources(seed=options.seed, faults=faults)
     for text in options.fault:
         faults.arm(parse(text), now_us=start_us)
-    return SimulatorServer(venues, engine=engine, hub=hub, faults=faults, ledger=ledger, players=players)
+    return SimulatorServer(venues, engine=engine, hub=hub, faults=faults, ledger=ledger, players=players, sources=outside)
 
 
 async def _serve(options: argparse.Namespace) -> int:

@@ -74,6 +74,8 @@ class Market:
         self.path = PricePath(instrument, seed)
         self.book = Book()
         self.time_us = start_us
+        self.still: list[tuple[float, float]] = []
+        """Spans in unix seconds in which no candle opens, as if the venue had stood still."""
         self.trade_id = start_us // 1_000_000 * TRADE_IDS_PER_SECOND
         self.aggregate_id = self.trade_id // 2
         self.sequence = start_us // 1_000_000 * SEQUENCES_PER_SECOND

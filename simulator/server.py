@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from simulator.context import Source
 from simulator.engine import TICK_S, Engine
 from simulator.errors import InvalidFault
 from simulator.faults import Faults, make
@@ -71,6 +72,7 @@ class SimulatorServer:
         faults: Faults,
         ledger: Ledger,
         players: Mapping[str, Player] | None = None,
+        sources: Mapping[str, Source] | None = None,
     ) -> None:
         self.venues = {venue.name: venue for venue in venues}
         self.engine = engine
@@ -78,6 +80,7 @@ class SimulatorServer:
         self.faults = faults
         self.ledger = ledger
         self.players = dict(players or {})
+        self.sources = dict(sources or {})
         self.port = 0
         self._host = ""
         self._started = time.monotonic()
@@ -206,6 +209,8 @@ class SimulatorServer:
         self.faults.tick(max(now_us(), self.faults.now_us))
         if name == "control":
             return _respond(self._control(below, params))
+        if name in self.sources:
+            return _respond(self._of_source(self.sources[name], f"/{below}", params, request.headers))
         venue = self.venues.get(name)
         if venue is None:
             return _respond(Answer(404, '{"error":"no such path"}'))
@@ -229,6 +234,12 @@ class SimulatorServer:
         answer = venue.rest(path, params, now_us())
         return Answer(404, '{"error":"no such path"}') if answer is None else answer
 
+    def _of_source(self, source: Source, path: str, params: dict[str, str], headers: Headers) -> Answer:
+        lowered = {key.lower(): value for key, value in headers.raw_items()}
+        answer = source.answer(path, params, lowered, now_us()) or Answer(404, '{"error":"no such path"}')
+        self._requests[answer.status] = self._requests.get(answer.status, 0) + 1
+        return answer
+
     def _control(self, call: str, params: dict[str, str]) -> Answer:
         if call == "stats":
             return Answer(200, json.dumps(self.stats()))
@@ -236,12 +247,14 @@ class SimulatorServer:
             return self._arm(params)
         if call == "book":
             return self._book(params)
+        if call == "hole":
+            return self._hole(params)
         if call in {"pause", "resume"}:
             self.engine.paused = call == "pause"
             return Answer(200, json.dumps({"paused": self.engine.paused}))
         if call == "sockets":
             return Answer(200, json.dumps([_describe(socket) for socket in self.hub.sockets]))
-        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, book, pause, resume or sockets"}))
+        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, book, hole, pause, resume or sockets"}))
 
     def _arm(self, params: dict[str, str]) -> Answer:
         try:
@@ -256,11 +269,22 @@ class SimulatorServer:
             )
         except (InvalidFault, ValueError) as error:
             return Answer(400, json.dumps({"error": str(error)}))
-        if fault.exchange not in {"*", *self.venues}:
-            return Answer(400, json.dumps({"error": f"no exchange {fault.exchange!r}: expected one of {', '.join(self.venues)}"}))
+        if fault.exchange not in {"*", *self.venues, *self.sources}:
+            known = ", ".join((*self.venues, *self.sources))
+            return Answer(400, json.dumps({"error": f"no exchange {fault.exchange!r}: expected one of {known}"}))
         self.faults.arm(fault, now_us=now_us())
         fields = {"kind": fault.kind, "exchange": fault.exchange, "symbol": fault.symbol, "channel": fault.channel}
         return Answer(200, json.dumps({"armed": True, **fields, "due_us": fault.due_us, "duration_s": fault.duration_s}))
+
+    def _hole(self, params: dict[str, str]) -> Answer:
+        """No candles open within `seconds` from `start` (unix seconds), as of a venue that stood still."""
+        wanted = (params.get("exchange"), params.get("symbol"))
+        found = [
+            each for venue in self.venues.values() for each in venue.markets if (each.instrument.exchange, each.instrument.symbol) == wanted
+        ]
+        for market in found:
+            market.still.append((float(params["start"]), float(params["start"]) + float(params["seconds"])))
+        return Answer(200 if found else 404, json.dumps({"markets": len(found)}))
 
     def _book(self, params: dict[str, str]) -> Answer:
         wanted = (params.get("exchange"), params.get("market"), params.get("symbol"))

@@ -79,6 +79,16 @@ def spot_symbols(listed: Sequence[Instrument]) -> list[dict[str, Any]]:
     ]
 
 
+def margin_currencies(listed: Sequence[Instrument]) -> list[dict[str, Any]]:
+    """Data of the pairs that can be traded on margin: all of spot."""
+    borrowable = {"isBorrowable": True, "maxCrossedLeverage": "3", "maxIsolatedLeverage": "10", "status": "1"}
+    return [
+        {"symbol": Spelling(item).id, "baseCoin": item.base, "quoteCoin": item.quote, **borrowable}
+        for item in listed
+        if item.market == SPOT
+    ]
+
+
 def contracts(listed: Sequence[Instrument], market: str) -> list[dict[str, Any]]:
     """Data of futures contracts of one product type."""
     rows = []

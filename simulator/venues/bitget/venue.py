@@ -119,6 +119,8 @@ class Bitget(Venue):
             return rest.failed("429", "Too Many Requests", now_us, status=429)
         if path == "/rest/api/v2/public/time":
             return rest.answered({"serverTime": str(now_us // 1000)}, now_us)
+        if path == "/rest/api/v2/margin/currencies":
+            return rest.answered(rest.margin_currencies(self.listed), now_us)
         try:
             if path.startswith(SPOT_PREFIX):
                 return self._answer(path.removeprefix(SPOT_PREFIX), market, feed, params, now_us)
