@@ -4,7 +4,9 @@ LakeError
 ├── UnknownDataset         a dataset name that the registry does not know
 ├── UnknownTimeframe       a timeframe that is none of the known ones
 ├── TimeframeMismatch      candles that cannot be put together to longer ones
+├── CandleTableError       a table of candles from elsewhere that cannot be understood
 ├── IndicatorError         candles, or a study, that indicators cannot be computed from
+├── BucketSizeError        a bucket size of the heatmap that is none
 ├── LakeFormatError        the home was written by a newer version, or is no lake
 ├── SchemaMismatch         columns that do not fit the dataset's schema
 ├── WalError               a write-ahead log segment that cannot be used
@@ -53,8 +55,16 @@ class TimeframeMismatch(LakeError):
         super().__init__(f"candles of {longer} cannot be made from candles of {shorter}: their intervals do not nest")
 
 
+class CandleTableError(LakeError):
+    """A table of candles from elsewhere that cannot be understood."""
+
+
 class IndicatorError(LakeError):
     """Candles, or a study, that indicators cannot be computed from."""
+
+
+class BucketSizeError(LakeError):
+    """A bucket size of the heatmap that is none, or a configuration it cannot be read from."""
 
 
 class LakeFormatError(LakeError):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import checking, collecting, decoding, demonstrating, running, viewing
+from orchestration.cli import checking, collecting, decoding, demonstrating, indicating, running, viewing
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "venues": checking.venues,
     "check": checking.check,
     "backfill": running.backfill,
+    "indicators": indicating.indicators,
     "sql": viewing.sql,
     "files": viewing.files,
     "status": viewing.status,
