@@ -43,11 +43,6 @@ _DAY_OPENED: Final = "timezone('UTC', substr(day, 6)::TIMESTAMP)"
 _SHORT: Final = f"exchange, symbol, timestamp AS opened, {CARRIED}, date, hour"
 
 
-def now_view(timeframe: str) -> str:
-    """Name of the view that is `candles` of one timeframe alone: a query on it plans for the files of that timeframe only."""
-    return f"now_{candle_dataset(timeframe)}"
-
-
 def candles_select(
     home: Home,
     timeframes: Sequence[str] = TIMEFRAMES,

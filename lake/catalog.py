@@ -16,13 +16,11 @@ from typing import Final
 import duckdb
 
 from lake import condemned, layout, views
-from lake.candle_views import now_view
 from lake.errors import CatalogError
 from lake.listing import NOW, identifier, quoted
-from lake.macros import MACROS
+from lake.macros import CANDLES_NOW, MACROS, candles_now
 from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DATASETS
-from lake.transforms.timeframes import TIMEFRAMES
 
 MODE: Final = 0o444
 
@@ -67,9 +65,12 @@ def condemn(home: Home, paths: Iterable[Path]) -> list[Path]:
 def _build(home: Home, path: Path) -> None:
     try:
         with duckdb.connect(str(path)) as connection:
+            # One transaction: as many commits as comments would take ten times as long.
+            connection.execute("BEGIN")
             define(connection, home)
             for statement in comments():
                 connection.execute(statement)
+            connection.execute("COMMIT")
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise CatalogError(f"the catalog {home.catalog} cannot be built: {str(error).splitlines()[0]}") from error
@@ -77,9 +78,10 @@ def _build(home: Home, path: Path) -> None:
 
 def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = NOW, wal: bool = False) -> None:
     """Create every view and macro in an empty database; `at` and `wal` as in `lake.views`."""
-    for name, select in views.views(home, at=at, wal=wal, condemned=condemned.read(home)).items():
+    leave = condemned.read(home)
+    for name, select in views.views(home, at=at, wal=wal, condemned=leave).items():
         connection.execute(f"CREATE VIEW {identifier(name)} AS {select}")
-    for macro in MACROS:
+    for macro in (candles_now(home, at=at, wal=wal, condemned=leave), *MACROS):
         connection.execute(macro.create)
 
 
@@ -93,8 +95,6 @@ def comments() -> list[str]:
         "Candles of all timeframes, up to the last visible trade: stored ones as far as they cover the trades, else computed on the fly.",
         columns,
     )
-    for each in TIMEFRAMES:
-        described[now_view(each)] = (f"The rows of the view candles of timeframe {each}, planned faster.", columns)
     described["book_spreads"] = ("Best bid and ask, mid and spread of each book snapshot.", dict(views.BOOK_SPREADS_COMMENTS))
     described["listings_now"] = (
         "The newest state of every instrument that was ever listed.",
@@ -107,5 +107,5 @@ def comments() -> list[str]:
             f"COMMENT ON COLUMN {identifier(name)}.{identifier(column)} IS {quoted(comment)}"
             for column, comment in {**comments_of, **views.PARTITION_COMMENTS}.items()
         ]
-    statements += [f"COMMENT ON MACRO TABLE {identifier(macro.name)} IS {quoted(macro.says)}" for macro in MACROS]
+    statements += [f"COMMENT ON MACRO TABLE {identifier(macro.name)} IS {quoted(macro.says)}" for macro in (CANDLES_NOW, *MACROS)]
     return statements

@@ -1,4 +1,4 @@
-"""The state of a home before anything has landed: its format, and a zero-row file for each dataset and tier.
+"""The state of a home before anything has landed: its format, and a zero-row file for each dataset and tier it has.
 
 Put here: what must exist so that a view over an empty lake answers. Keep out: anything with rows.
 
@@ -29,8 +29,10 @@ def ensure(home: Home) -> None:
         files.write_small(home.format_file, json.dumps({"format": FORMAT}) + "\n")
     for dataset in DATASETS.values():
         hour = home.hour_dir(dataset.name, Hour(0))
-        _lay(dataset, hour, str(PartName(0, "sentinel", 0)))
-        _lay(dataset, hour, str(SealedName("hour", 0, 0)))
+        if dataset.landed:
+            _lay(dataset, hour, str(PartName(0, "sentinel", 0)))
+        if dataset.span == "hour":
+            _lay(dataset, hour, str(SealedName("hour", 0, 0)))
         _lay(dataset, home.day_dir(dataset.name, SENTINEL_DAY), str(SealedName("day", 0, 0)))
 
 

@@ -4,15 +4,18 @@
 Put here: macros and what is said of them in the docs. Keep out: views (`lake.views`, `lake.candle_views`).
 
 A parameter must not be called like any column inside what the macro reads: DuckDB would take one for the other. Macros over candles
-choose the view of the timeframe with `query()`, so that planning looks at the files of that timeframe alone.
+read `candles_now`, so that planning looks at the files of their timeframe alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from lake.candle_views import now_view
+from lake.candle_views import candles_select
+from lake.condemned import Register
+from lake.listing import NONE_CONDEMNED, NOW, quoted
+from lake.paths import Home
 from lake.transforms.timeframes import TIMEFRAMES, WIDTH_US, bucket_sql
 
 
@@ -37,9 +40,24 @@ class Macro:
         return f"{self.name}({self.parameters})"
 
 
-_VIEWS: Final = " ".join(f"WHEN '{each}' THEN '{now_view(each)}'" for each in TIMEFRAMES)
-_UNKNOWN: Final = f"error('timeframe ' || tf || ' is unknown; known timeframes are {', '.join(TIMEFRAMES)}')"
-_CANDLES: Final = f"query('FROM ' || CASE tf {_VIEWS} ELSE {_UNKNOWN} END)"
+CANDLES_NOW: Final = Macro(
+    name="candles_now",
+    parameters="tf",
+    says="The rows of the view `candles` of one timeframe, planned for the files of that timeframe alone: faster where history is long.",
+    example="FROM candles_now('1m') WHERE symbol = 'BTC/USDT' AND date = '2026-11-21'",
+    select="",
+)
+"""What is said of `candles_now`; its SELECT depends on the home."""
+
+
+def candles_now(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> Macro:
+    """The macro `candles_now`: the statement of each timeframe as text, of which DuckDB looks at the one asked for only."""
+    texts = ((each, candles_select(home, (each,), at=at, wal=wal, condemned=condemned)) for each in TIMEFRAMES)
+    cases = " ".join(f"WHEN {quoted(each)} THEN {quoted(text)}" for each, text in texts)
+    unknown = f"error('timeframe ' || tf || ' is unknown; known timeframes are {', '.join(TIMEFRAMES)}')"
+    return replace(CANDLES_NOW, select=f"FROM query(CASE tf {cases} ELSE {unknown} END)")
+
+
 _WITHIN: Final = (
     "(since IS NULL OR (c.timestamp >= since::TIMESTAMPTZ AND c.date >= {first})) "
     "AND (until IS NULL OR (c.timestamp < until::TIMESTAMPTZ AND c.date <= {last}))"
@@ -59,7 +77,7 @@ _OHLCV: Final = Macro(
     parameters="pair, tf, venue := NULL, since := NULL, until := NULL",
     says="Candles of one symbol in any of the fifteen timeframes, of all exchanges or one, opened from `since` to before `until`.",
     example="FROM ohlcv('BTC/USDT', '4h', venue := 'kraken', since := '2026-11-01')",
-    select=f"""SELECT c.exchange, c.symbol, c.timeframe, c.timestamp, {_COLUMNS} FROM {_CANDLES} c
+    select=f"""SELECT c.exchange, c.symbol, c.timeframe, c.timestamp, {_COLUMNS} FROM candles_now(tf) c
 WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue) AND {_CANDLES_WITHIN} ORDER BY c.exchange, c.timestamp""",
 )
 
@@ -87,7 +105,7 @@ _CANDLES_FILLED: Final = Macro(
     ),
     example="FROM candles_filled('BTC/USDT', '1m', '2026-11-21 00:00Z', '2026-11-22 00:00Z', venue := 'binance')",
     select=f"""WITH found AS (
-  SELECT * FROM {_CANDLES} c WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue)
+  SELECT * FROM candles_now(tf) c WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue)
     AND c.timestamp >= {_BACK} AND c.date >= {_day(_BACK)} AND c.timestamp < until::TIMESTAMPTZ AND c.date <= {_day("until")}
 ), intervals AS (SELECT opened FROM ({_GRID}) WHERE opened <= now()),
 wanted AS (SELECT e.exchange, i.opened FROM (SELECT DISTINCT exchange FROM found) e CROSS JOIN intervals i),

@@ -3,9 +3,9 @@
 
 Put here: the choice between the two. Keep out: how either is made.
 
-Ours counts where coverage of `trades` is available (or pending: the hour still runs) for every hour of the candle; elsewhere the exchange's
-candle counts if there is one with a trade in it, and ours if there is none. The joins are outer ones on purpose: DuckDB hands a filter on the key through them
-to both sides, which it does not through an anti join.
+Ours counts where coverage of `trades` is available (or pending: the hour still runs) for every hour of the candle; elsewhere the
+exchange's candle counts if there is one with a trade in it, and ours if there is none. The joins are outer ones on purpose: DuckDB
+hands a filter on the key through them to both sides, which it does not through an anti join.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lake.listing import ctes, utc_date, utc_hour
-from lake.registry import CANDLE_COLUMNS, DATASETS, DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
+from lake.registry import CANDLE_COLUMNS, DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
 from lake.transforms.timeframes import WIDTH_US, bucket_sql
 
 EXCHANGE_CANDLES: Final = "exchange_candles"
@@ -43,7 +43,8 @@ _THEIRS: Final = (
     f"SELECT {', '.join(f'x.{column.name}' for column in CANDLE_COLUMNS)}, {utc_date('timestamp')} AS date, "
     f"{utc_hour('timestamp')} AS hour FROM ("
     f"SELECT *, CASE WHEN timeframe IN ({_SHORT}) THEN '1h' ELSE timeframe END AS span, "
-    f"CASE WHEN timeframe IN ({_SHORT}) THEN {bucket_sql('1h', 'timestamp')} ELSE timestamp END AS opened FROM {EXCHANGE_CANDLES} WHERE volume > 0) x "
+    f"CASE WHEN timeframe IN ({_SHORT}) THEN {bucket_sql('1h', 'timestamp')} ELSE timestamp END AS opened "
+    f"FROM {EXCHANGE_CANDLES} WHERE volume > 0) x "
     "LEFT JOIN covered c ON c.exchange = x.exchange AND c.symbol = x.symbol AND c.span = x.span AND c.opened = x.opened "
     "WHERE c.exchange IS NULL)"
 )
@@ -51,8 +52,6 @@ _THEIRS: Final = (
 
 def one_source(ours: Sequence[str]) -> str:
     """The whole SELECT: `ours` are common table expressions, the last of them `ours` with the candle columns, `date` and `hour`."""
-    if EXCHANGE_CANDLES not in DATASETS:
-        return f"WITH {ctes(ours)}\nSELECT * FROM ours"
     key = ("exchange", "symbol", "timeframe", "timestamp")
     same = " AND ".join(f"t.{name} = o.{name}" for name in key)
     return (

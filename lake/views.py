@@ -12,12 +12,11 @@ from typing import Final
 
 import pyarrow as pa
 
-from lake.candle_views import candles_select, now_view
+from lake.candle_views import candles_select
 from lake.condemned import Register
 from lake.listing import NONE_CONDEMNED, NOW, branches, ctes, identifier, listing, names_of, union, wal_branch
 from lake.paths import Home
 from lake.registry import DATASETS, Dataset, dataset
-from lake.transforms.timeframes import TIMEFRAMES
 
 PARTITION_COMMENTS: Final[Mapping[str, str]] = {
     "date": "Day the row is filed under, UTC; a filter on it leaves the files of other days unread.",
@@ -99,7 +98,6 @@ def views(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register =
     return {
         **{name: dataset_select(home, name, at=at, wal=wal, condemned=condemned) for name in DATASETS},
         "candles": candles_select(home, at=at, wal=wal, condemned=condemned),
-        **{now_view(each): candles_select(home, (each,), at=at, wal=wal, condemned=condemned) for each in TIMEFRAMES},
         "book_spreads": BOOK_SPREADS,
         "listings_now": LISTINGS_NOW,
     }

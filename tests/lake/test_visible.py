@@ -100,9 +100,10 @@ def test_an_unknown_dataset_is_refused(home: Home) -> None:
 
 
 def test_an_empty_lake_has_a_sentinel_for_each_dataset_and_tier_and_shows_none(home: Home) -> None:
-    for name in DATASETS:
-        for pattern in (home.lake_glob(name, "part"), home.lake_glob(name, "hour"), home.day_glob(name)):
-            assert len(list(Path("/").glob(pattern[1:]))) == 1
+    for name, spec in DATASETS.items():
+        tiers = {home.lake_glob(name, "part"): spec.landed, home.lake_glob(name, "hour"): spec.span == "hour", home.day_glob(name): True}
+        for pattern, has in tiers.items():
+            assert len(list(Path("/").glob(pattern[1:]))) == has
         assert visible_files(home, name, at_us=1 << 60) == []
     layout.ensure(home)
 
