@@ -16,7 +16,7 @@ from lake.paths import HOUR_US, Hour
 TOLERANCE: Final = 1e-12
 """Prices and counts are equal; sums of floats agree to this, relative: SQL adds in another order."""
 
-_MINUTES: Final[dict[str, int]] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60}
+_MINUTES: Final[dict[str, int]] = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60}
 
 _SECOND: Final = """
     with ours as (select * from read_parquet($path, hive_partitioning = false)
@@ -49,7 +49,7 @@ _SECOND: Final = """
 def candle_differences(connection: duckdb.DuckDBPyConnection, trades: pa.Table, candles: Path, timeframe: str, *, hour: Hour) -> str | None:
     """One sentence on where the `hour` in the file `candles` differs from a second computation of its `trades`, or None.
 
-    `trades` has the registry's columns, unique by key; `timeframe` is one of 1m, 5m, 15m and 1h.
+    `trades` has the registry's columns, unique by key; `timeframe` is one of those of an hour, 1m to 1h.
     """
     values = {
         "path": str(candles),
