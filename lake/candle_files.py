@@ -50,7 +50,7 @@ def write_table(table: pl.DataFrame, path: Path, *, as_format: TableFormat) -> N
 
 
 def csv_text(table: pl.DataFrame) -> str:
-    """CSV with a header; times as 2026-11-21T07:00:00Z (with a fraction where any has one), numbers in the fewest digits that give them back."""
+    """CSV with a header; times as 2026-11-21T07:00:00Z, with a fraction where any has one; numbers in the fewest digits that keep them."""
     whole = table["timestamp"].dt.microsecond().eq(0).all()
     return table.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ" if whole else "%Y-%m-%dT%H:%M:%S%.6fZ")
 

@@ -71,6 +71,8 @@ def candle_table(table: pl.DataFrame, *, symbol: str | None = None) -> CandleTab
         "rows without any price were left out": rows.height - candles.height,
         "rows that repeat another were left out": ordered.height - single.height,
     }
+    body = pl.max_horizontal("open", "close") > pl.col("high"), pl.min_horizontal("open", "close") < pl.col("low")
+    remarks["candles open or close outside their high and low: are the columns right?"] = single.filter(body[0] | body[1]).height
     told = tuple(f"{count:,} {remark}" for remark, count in remarks.items() if count)
     told += ("the rows stood out of order of time and were sorted",) if _jumbled(candles) else ()
     return CandleTable(single.select(*LABELS[:3], "timestamp", "source", *NUMBERS), tuple(name for name in LABELS if name in found), told)
