@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
+from collectors.sockets import BaseVenue
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.binance import instruments, plan
 from collectors.venues.binance.facts import FACTS
 from collectors.venues.binance.live import LiveSession
 from collectors.venues.binance.recorded import Recorded
 
 
-class BinanceVenue:
+class BinanceVenue(BaseVenue):
     """Spot and USD-M perpetuals."""
 
     exchange = instruments.EXCHANGE
@@ -28,6 +29,8 @@ class BinanceVenue:
     }
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = plan.SOCKETS
     limits = Limits(
         connects=300,
         connects_per_seconds=300.0,
@@ -55,18 +58,7 @@ class BinanceVenue:
             return "usdm" if colon else "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        return plan.plan(wanted, instruments, self._endpoints(wanted))
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

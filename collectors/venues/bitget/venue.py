@@ -11,7 +11,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.bitget import instruments
 from collectors.venues.bitget.facts import FACTS
 from collectors.venues.bitget.instruments import MARKETS
@@ -27,7 +28,22 @@ MAX_AGE: Final = 23 * 3600.0
 """Older documents tell of a cut after 24 hours."""
 
 
-class BitgetVenue:
+def _kinds(market: str) -> tuple[SocketKind, ...]:
+    """Liquidations are on v3 alone."""
+    carried = ("trades", "book") if market == "spot" else ("trades", "book", "derivatives")
+    v2 = SocketKind(name=market, market=market, endpoint="v2_ws", channels=carried, symbols=SYMBOLS_PER_SOCKET, max_age_seconds=MAX_AGE)
+    v3 = SocketKind(
+        name=f"{market}-liquidations",
+        market=market,
+        endpoint="v3_ws",
+        channels=("liquidations",),
+        symbols=LIQUIDATED_PER_SOCKET,
+        max_age_seconds=MAX_AGE,
+    )
+    return (v2,) if market == "spot" else (v2, v3)
+
+
+class BitgetVenue(BaseVenue):
     """Spot and futures margined in USDT, USDC and coins."""
 
     exchange = EXCHANGE
@@ -38,6 +54,8 @@ class BitgetVenue:
     }
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = tuple(kind for market in MARKETS for kind in _kinds(market))
     limits = Limits(
         connects=300,
         connects_per_seconds=300.0,
@@ -68,44 +86,6 @@ class BitgetVenue:
                 return "coin-futures"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(self.exchange, symbol, instruments)
-        chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-        endpoints = self._endpoints(wanted)
-        plans: list[ConnectionPlan] = []
-        for market in MARKETS:
-            here = [instrument for instrument in chosen if instrument.market == market]
-            carried: tuple[str, ...] = ("trades", "book") if market == "spot" else ("trades", "book", "derivatives")
-            sockets: list[tuple[str, str, tuple[str, ...], int]] = [("v2_ws", market, carried, SYMBOLS_PER_SOCKET)]
-            if market != "spot":
-                sockets.append(("v3_ws", f"{market}-liquidations", ("liquidations",), LIQUIDATED_PER_SOCKET))
-            for endpoint, name, offered, size in sockets:
-                channels = [channel for channel in offered if channel in wanted.channels]
-                starts = range(0, len(here), size) if channels else ()
-                for number, group in enumerate(here[start : start + size] for start in starts):
-                    plans.append(
-                        ConnectionPlan(
-                            name=f"{EXCHANGE}-{name}-{number}",
-                            exchange=EXCHANGE,
-                            market=market,
-                            url=endpoints[endpoint],
-                            streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
-                            instruments=tuple(group),
-                            max_age_seconds=MAX_AGE,
-                        )
-                    )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
-        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted))
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self.endpoints_of(wanted))

@@ -11,7 +11,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.bybit import instruments
 from collectors.venues.bybit.facts import FACTS
 from collectors.venues.bybit.live import LiveSession
@@ -22,7 +23,7 @@ SYMBOLS_PER_SOCKET: Final = 150
 """Four topics of some 30 characters each stay below the 21,000 a connection may name."""
 
 
-class BybitVenue:
+class BybitVenue(BaseVenue):
     """Spot, linear and inverse contracts."""
 
     exchange = EXCHANGE
@@ -34,6 +35,12 @@ class BybitVenue:
     }
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = (
+        SocketKind(name="spot", market="spot", endpoint="spot_ws", channels=("trades", "book"), symbols=SYMBOLS_PER_SOCKET),
+        SocketKind(name="linear", market="linear", endpoint="linear_ws", channels=CHANNELS, symbols=SYMBOLS_PER_SOCKET),
+        SocketKind(name="inverse", market="inverse", endpoint="inverse_ws", channels=CHANNELS, symbols=SYMBOLS_PER_SOCKET),
+    )
     limits = Limits(
         connects=500,
         connects_per_seconds=300.0,
@@ -58,39 +65,7 @@ class BybitVenue:
             return "spot" if found[3] is None else "linear" if found[3] == found[2] else "inverse"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(self.exchange, symbol, instruments)
-        chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-        plans: list[ConnectionPlan] = []
-        for market in ("spot", "linear", "inverse"):
-            carried = ("trades", "book") if market == "spot" else self.channels
-            channels = [channel for channel in carried if channel in wanted.channels]
-            here = [instrument for instrument in chosen if instrument.market == market]
-            starts = range(0, len(here), SYMBOLS_PER_SOCKET) if channels else ()
-            for number, group in enumerate(here[start : start + SYMBOLS_PER_SOCKET] for start in starts):
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{market}-{number}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=self._endpoints(wanted)[f"{market}_ws"],
-                        streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
-                        instruments=tuple(group),
-                    )
-                )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind, asked_for, plan
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.coinbase import instruments
 from collectors.venues.coinbase.facts import FACTS
 from collectors.venues.coinbase.live import LiveSession
@@ -27,13 +28,14 @@ The venue itself asks its clients to spread level2 over connections.
 """
 
 
-class CoinbaseVenue:
+class CoinbaseVenue(BaseVenue):
     """Spot and futures products, over Advanced Trade. There is no public feed of liquidations, funding or open interest."""
 
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"spot_ws": "wss://advanced-trade-ws.coinbase.com", "spot_rest": "https://api.coinbase.com"}
     channels: Sequence[str] = ("trades", "book")
     facts = FACTS
+    recorded = Recorded
     limits = Limits(
         # Eight connections a second are allowed and eight messages, from one address: each socket begins with two.
         connects=1,
@@ -66,36 +68,16 @@ class CoinbaseVenue:
 
     def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
         """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(EXCHANGE, symbol, instruments)
-        plans: list[ConnectionPlan] = []
+        chosen = asked_for(self.exchange, wanted, instruments)
+        kinds: list[SocketKind] = []
         for market in ("spot", "futures"):
-            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
-            books = max(1, -(-len(symbols) // BOOK_SOCKETS))
+            here = sum(instrument.market == market for instrument in chosen)
+            books = max(1, -(-here // BOOK_SOCKETS))
             for channel, size in (("trades", TRADES_PER_SOCKET), ("book", books)):
-                for start in range(0, len(symbols), size) if channel in wanted.channels else ():
-                    group = symbols[start : start + size]
-                    plans.append(
-                        ConnectionPlan(
-                            name=f"{EXCHANGE}-{market}-{channel}-{start // size}",
-                            exchange=EXCHANGE,
-                            market=market,
-                            url=self._endpoints(wanted)["spot_ws"],
-                            streams=tuple(Stream(channel, symbol) for symbol in group),
-                            instruments=tuple(instruments[symbol] for symbol in group),
-                        )
-                    )
-        return plans
+                kinds.append(SocketKind(name=f"{market}-{channel}", market=market, endpoint="spot_ws", channels=(channel,), symbols=size))
+        return plan(kinds, wanted, exchange=self.exchange, instruments=instruments, endpoints=self.endpoints_of(wanted))
 
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         budget = self._budgets.setdefault(events, CommandBudget())
-        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted), budget=budget)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self.endpoints_of(wanted), budget=budget)

@@ -10,7 +10,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.gateio import instruments
 from collectors.venues.gateio.facts import FACTS
 from collectors.venues.gateio.live import LiveSession
@@ -23,7 +24,7 @@ DECIMAL_SIZES: Final[Mapping[str, str]] = {"X-Gate-Size-Decimal": "1"}
 """Without this header futures sizes are rounded down to whole contracts."""
 
 
-class GateVenue:
+class GateVenue(BaseVenue):
     """Spot and futures settled in USDT or BTC, over API v4."""
 
     exchange = EXCHANGE
@@ -35,6 +36,12 @@ class GateVenue:
     }
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = (
+        SocketKind(name="spot", market="spot", endpoint="spot_ws", channels=("trades", "book"), symbols=SYMBOLS_PER_SOCKET),
+        SocketKind(name="usdt", market="usdt", endpoint="usdt_ws", channels=CHANNELS, symbols=SYMBOLS_PER_SOCKET, headers=DECIMAL_SIZES),
+        SocketKind(name="btc", market="btc", endpoint="btc_ws", channels=CHANNELS, symbols=SYMBOLS_PER_SOCKET, headers=DECIMAL_SIZES),
+    )
     limits = Limits(
         connects=100,
         connects_per_seconds=60.0,
@@ -61,40 +68,7 @@ class GateVenue:
             return settled.lower() or "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(EXCHANGE, symbol, instruments)
-        endpoints = self._endpoints(wanted)
-        plans: list[ConnectionPlan] = []
-        for market in ("spot", "usdt", "btc"):
-            carried = ("trades", "book") if market == "spot" else self.channels
-            channels = [channel for channel in carried if channel in wanted.channels]
-            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
-            for start in range(0, len(symbols) if channels else 0, SYMBOLS_PER_SOCKET):
-                group = symbols[start : start + SYMBOLS_PER_SOCKET]
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{market}-{start // SYMBOLS_PER_SOCKET}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=endpoints[f"{market}_ws"],
-                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
-                        instruments=tuple(instruments[symbol] for symbol in group),
-                        headers={} if market == "spot" else DECIMAL_SIZES,
-                    )
-                )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

@@ -5,12 +5,10 @@ Put here: endpoints by role, topics, limits per socket. Keep out: decoding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-from collectors.errors import UnknownSymbol
-from collectors.venue import ConnectionPlan, Instrument, Stream, Wanted
-from collectors.venues.htx.messages import EXCHANGE
+from collectors.sockets import EVERY, SocketKind
+from collectors.venue import ConnectionPlan, Stream
 
 SPOT: Final = "spot"
 FEED: Final = "feed"
@@ -21,43 +19,36 @@ INDEX: Final = "index"
 
 TOPICS_PER_SOCKET: Final = 100
 
-_SOCKETS: Final = (
-    (SPOT, "spot", "spot_ws", "/ws", ("trades",)),
-    (FEED, "spot", "spot_ws", "/feed", ("book",)),
-    (LINEAR, "linear", "linear_ws", "/linear-swap-ws", ("trades", "book")),
-    (NOTIFICATION, "linear", "linear_ws", "/linear-swap-notification", ("liquidations", "derivatives")),
-    (INDEX, "linear", "linear_ws", "/ws_index", ("derivatives",)),
+SOCKETS: Final = (
+    SocketKind(name=SPOT, market="spot", endpoint="spot_ws", path="/ws", channels=("trades",), subscriptions=TOPICS_PER_SOCKET),
+    SocketKind(name=FEED, market="spot", endpoint="spot_ws", path="/feed", channels=("book",), subscriptions=TOPICS_PER_SOCKET),
+    SocketKind(
+        name=LINEAR,
+        market="linear",
+        endpoint="linear_ws",
+        path="/linear-swap-ws",
+        channels=("trades", "book"),
+        subscriptions=TOPICS_PER_SOCKET,
+    ),
+    # Notifications of all contracts come in one topic; of prices there are two topics a contract.
+    SocketKind(
+        name=NOTIFICATION,
+        market="linear",
+        endpoint="linear_ws",
+        path="/linear-swap-notification",
+        channels=("liquidations", "derivatives"),
+        symbols=EVERY,
+    ),
+    SocketKind(
+        name=INDEX,
+        market="linear",
+        endpoint="linear_ws",
+        path="/ws_index",
+        channels=("derivatives",),
+        subscriptions=TOPICS_PER_SOCKET,
+        counts={"derivatives": 2},
+    ),
 )
-"""(role, market, endpoint, path, channels)."""
-
-
-def plan(wanted: Wanted, instruments: Mapping[str, Instrument], endpoints: Mapping[str, str]) -> list[ConnectionPlan]:
-    """Sockets for what is wanted; raises `UnknownSymbol` for a symbol that is not in `instruments`."""
-    for symbol in wanted.symbols:
-        if symbol not in instruments:
-            raise UnknownSymbol(EXCHANGE, symbol, instruments)
-    chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-    plans: list[ConnectionPlan] = []
-    for role, market, endpoint, path, carried in _SOCKETS:
-        channels = [channel for channel in carried if channel in wanted.channels]
-        here = [instrument for instrument in chosen if instrument.market == market]
-        if not channels or not here:
-            continue
-        # Notifications of all contracts come in one topic; of prices there are two topics a contract.
-        size = len(here) if role == NOTIFICATION else TOPICS_PER_SOCKET // max(2 if role == INDEX else 1, len(channels))
-        for number, start in enumerate(range(0, len(here), size)):
-            group = here[start : start + size]
-            plans.append(
-                ConnectionPlan(
-                    name=f"{EXCHANGE}-{role}-{number}",
-                    exchange=EXCHANGE,
-                    market=market,
-                    url=f"{endpoints[endpoint]}{path}",
-                    streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
-                    instruments=tuple(group),
-                )
-            )
-    return plans
 
 
 def role_of(plan: ConnectionPlan) -> str:

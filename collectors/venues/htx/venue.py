@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
+from collectors.sockets import BaseVenue
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.htx import instruments, plan
 from collectors.venues.htx.facts import FACTS
 from collectors.venues.htx.live import LiveSession
@@ -17,7 +18,7 @@ from collectors.venues.htx.messages import EXCHANGE
 from collectors.venues.htx.recorded import Recorded
 
 
-class HtxVenue:
+class HtxVenue(BaseVenue):
     """Spot and USDT-margined linear swaps; recordings of coin-margined swaps are decoded too."""
 
     exchange = EXCHANGE
@@ -29,6 +30,8 @@ class HtxVenue:
     }
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = plan.SOCKETS
     limits = Limits(
         connects=10,
         connects_per_seconds=10.0,
@@ -56,18 +59,7 @@ class HtxVenue:
             return "linear" if colon else "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        return plan.plan(wanted, instruments, self._endpoints(wanted))
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

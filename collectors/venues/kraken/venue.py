@@ -10,7 +10,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.kraken import futures_products, instruments
 from collectors.venues.kraken.facts import FACTS
 from collectors.venues.kraken.futures_live import LiveFuturesSession
@@ -21,13 +22,9 @@ from collectors.venues.kraken.recorded import Recorded
 SYMBOLS_PER_SOCKET: Final = 200
 PING_SECONDS: Final = 30.0
 """Futures closes a socket whose client has sent no ping for a minute."""
-_MARKETS: Final = (
-    ("spot", "spot_ws", ("trades", "book"), None),
-    ("futures", "futures_ws", ("trades", "book", "liquidations", "derivatives"), PING_SECONDS),
-)
 
 
-class KrakenVenue:
+class KrakenVenue(BaseVenue):
     """Spot over WebSocket v2, and Futures."""
 
     exchange = EXCHANGE
@@ -39,6 +36,18 @@ class KrakenVenue:
     }
     channels: Sequence[str] = ("trades", "book", "liquidations", "derivatives")
     facts = FACTS
+    recorded = Recorded
+    sockets = (
+        SocketKind(name="spot", market="spot", endpoint="spot_ws", channels=("trades", "book"), symbols=SYMBOLS_PER_SOCKET),
+        SocketKind(
+            name="futures",
+            market="futures",
+            endpoint="futures_ws",
+            channels=("trades", "book", "liquidations", "derivatives"),
+            symbols=SYMBOLS_PER_SOCKET,
+            protocol_ping_seconds=PING_SECONDS,
+        ),
+    )
     limits = Limits(
         connects=150,
         connects_per_seconds=600.0,
@@ -70,41 +79,9 @@ class KrakenVenue:
             return "futures" if colon else "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USD", "ETH/USD", "BTC/USD:USD"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(self.exchange, symbol, instruments)
-        endpoints = self._endpoints(wanted)
-        plans: list[ConnectionPlan] = []
-        for market, endpoint, carried, ping in _MARKETS:
-            channels = [channel for channel in carried if channel in wanted.channels]
-            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
-            for start in range(0, len(symbols) if channels else 0, SYMBOLS_PER_SOCKET):
-                group = symbols[start : start + SYMBOLS_PER_SOCKET]
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{market}-{start // SYMBOLS_PER_SOCKET}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=endpoints[endpoint],
-                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
-                        instruments=tuple(instruments[symbol] for symbol in group),
-                        protocol_ping_seconds=ping,
-                    )
-                )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
         if plan.market == "futures":
-            return LiveFuturesSession(plan, writer, endpoints=self._endpoints(wanted))
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+            return LiveFuturesSession(plan, writer, endpoints=self.endpoints_of(wanted))
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

@@ -10,7 +10,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.kucoin import instruments
 from collectors.venues.kucoin.facts import FACTS
 from collectors.venues.kucoin.live import LiveSession
@@ -18,10 +19,9 @@ from collectors.venues.kucoin.messages import EXCHANGE
 from collectors.venues.kucoin.recorded import Recorded
 
 TOPICS_PER_SOCKET: Final = 200
-_MARKETS: Final = (("spot", "spot_ws", ("trades", "book")), ("futures", "futures_ws", ("trades", "book", "derivatives")))
 
 
-class KucoinVenue:
+class KucoinVenue(BaseVenue):
     """Spot and futures over the unified push gateway. Nothing is published of liquidations."""
 
     exchange = EXCHANGE
@@ -33,6 +33,17 @@ class KucoinVenue:
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
     facts = FACTS
+    recorded = Recorded
+    sockets = (
+        SocketKind(name="spot", market="spot", endpoint="spot_ws", channels=("trades", "book"), subscriptions=TOPICS_PER_SOCKET),
+        SocketKind(
+            name="futures",
+            market="futures",
+            endpoint="futures_ws",
+            channels=("trades", "book", "derivatives"),
+            subscriptions=TOPICS_PER_SOCKET,
+        ),
+    )
     limits = Limits(
         connects=30,
         connects_per_seconds=60.0,
@@ -61,38 +72,6 @@ class KucoinVenue:
             return "futures" if colon else "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(EXCHANGE, symbol, instruments)
-        endpoints = self._endpoints(wanted)
-        plans: list[ConnectionPlan] = []
-        for market, endpoint, carried in _MARKETS:
-            channels = [channel for channel in carried if channel in wanted.channels]
-            symbols = [symbol for symbol in dict.fromkeys(wanted.symbols) if instruments[symbol].market == market]
-            size = TOPICS_PER_SOCKET // max(1, len(channels))
-            for start in range(0, len(symbols) if channels else 0, size):
-                group = symbols[start : start + size]
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{market}-{start // size}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=endpoints[endpoint],
-                        streams=tuple(Stream(channel, symbol) for symbol in group for channel in channels),
-                        instruments=tuple(instruments[symbol] for symbol in group),
-                    )
-                )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
-        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted))
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self.endpoints_of(wanted))

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from collectors.errors import UnknownSymbol
-from collectors.venue import ConnectionPlan, Instrument, Stream, Wanted
-from collectors.venues.mexc.messages import EXCHANGE
+from collectors.sockets import SocketKind
+from collectors.venue import ConnectionPlan, Stream
 
 MAX_AGE: Final = 23 * 3600.0
 """The venue cuts sockets after 24 hours."""
@@ -25,40 +24,19 @@ _NAMES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 """By market and channel; perpetuals: method and symbol."""
 
-_SOCKETS: Final = (
-    ("spot", "spot_ws", "/ws", ("trades", "book")),
-    ("perp", "perp_ws", "/edge", ("trades", "book", "derivatives")),
+SOCKETS: Final = tuple(
+    SocketKind(
+        name=market,
+        market=market,
+        endpoint=f"{market}_ws",
+        path=path,
+        channels=carried,
+        subscriptions=SUBSCRIPTIONS_PER_SOCKET,
+        counts={channel: len(_NAMES[market, channel]) for channel in carried},
+        max_age_seconds=MAX_AGE,
+    )
+    for market, path, carried in (("spot", "/ws", ("trades", "book")), ("perp", "/edge", ("trades", "book", "derivatives")))
 )
-"""(market, endpoint, path, channels)."""
-
-
-def plan(wanted: Wanted, instruments: Mapping[str, Instrument], endpoints: Mapping[str, str]) -> list[ConnectionPlan]:
-    """Sockets for what is wanted; raises `UnknownSymbol` for a symbol that is not in `instruments`."""
-    for symbol in wanted.symbols:
-        if symbol not in instruments:
-            raise UnknownSymbol(EXCHANGE, symbol, instruments)
-    chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-    plans: list[ConnectionPlan] = []
-    for market, endpoint, path, carried in _SOCKETS:
-        channels = [channel for channel in carried if channel in wanted.channels]
-        here = [instrument for instrument in chosen if instrument.market == market]
-        if not channels:
-            continue
-        size = SUBSCRIPTIONS_PER_SOCKET // sum(len(_NAMES[market, channel]) for channel in channels)
-        for number, start in enumerate(range(0, len(here), size)):
-            group = here[start : start + size]
-            plans.append(
-                ConnectionPlan(
-                    name=f"{EXCHANGE}-{market}-{number}",
-                    exchange=EXCHANGE,
-                    market=market,
-                    url=f"{endpoints[endpoint]}{path}",
-                    streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
-                    instruments=tuple(group),
-                    max_age_seconds=MAX_AGE,
-                )
-            )
-    return plans
 
 
 def subscriptions(plan: ConnectionPlan) -> dict[str, Stream]:

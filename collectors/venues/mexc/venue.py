@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Wanted
+from collectors.sockets import BaseVenue
+from collectors.venue import ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.mexc import instruments, plan
 from collectors.venues.mexc.facts import FACTS
 from collectors.venues.mexc.live import LiveSession
@@ -17,7 +18,7 @@ from collectors.venues.mexc.messages import EXCHANGE
 from collectors.venues.mexc.recorded import Recorded
 
 
-class MexcVenue:
+class MexcVenue(BaseVenue):
     """Spot and perpetuals. The venue publishes no forced orders."""
 
     exchange = EXCHANGE
@@ -29,6 +30,8 @@ class MexcVenue:
     }
     channels: Sequence[str] = ("trades", "book", "derivatives")
     facts = FACTS
+    recorded = Recorded
+    sockets = plan.SOCKETS
     limits = Limits(
         connects=10,
         connects_per_seconds=10.0,
@@ -56,18 +59,7 @@ class MexcVenue:
             return "perp" if colon else "spot"
         raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        return plan.plan(wanted, instruments, self._endpoints(wanted))
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
         writer = events.writer(self.exchange, plan.name)
-        return LiveSession(plan, writer, endpoints=self._endpoints(wanted), depth=wanted.depth)
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, writer, endpoints=self.endpoints_of(wanted), depth=wanted.depth)

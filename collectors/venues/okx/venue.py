@@ -11,7 +11,8 @@ from typing import Final
 
 from collectors.errors import UnknownSymbol
 from collectors.rows import EventBuffer
-from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RecordedSession, RestBudget, Session, Stream, Wanted
+from collectors.sockets import BaseVenue, SocketKind
+from collectors.venue import CHANNELS, ConnectionPlan, HttpGet, Instrument, Limits, RestBudget, Session, Wanted
 from collectors.venues.okx import instruments
 from collectors.venues.okx.facts import FACTS
 from collectors.venues.okx.live import LiveSession
@@ -30,13 +31,18 @@ _SOCKETS: Final = (
 """(name, market, channels) of sockets; liquidations come for a whole market, once a socket."""
 
 
-class OkxVenue:
+class OkxVenue(BaseVenue):
     """Spot, swaps and dated futures."""
 
     exchange = EXCHANGE
     endpoints: Mapping[str, str] = {"public_ws": "wss://ws.okx.com:8443/ws/v5/public", "rest": "https://www.okx.com"}
     channels: Sequence[str] = CHANNELS
     facts = FACTS
+    recorded = Recorded
+    sockets = tuple(
+        SocketKind(name=name, market=market, endpoint="public_ws", channels=carried, symbols=SYMBOLS_PER_SOCKET)
+        for name, market, carried in _SOCKETS
+    )
     limits = Limits(
         connects=3,
         connects_per_seconds=1.0,
@@ -61,37 +67,6 @@ class OkxVenue:
             raise UnknownSymbol(self.exchange, symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"))
         return "spot" if found[1] is None else "swap" if found[2] is None else "futures"
 
-    def plan(self, wanted: Wanted, instruments: Mapping[str, Instrument]) -> list[ConnectionPlan]:
-        """Sockets for what is wanted; raises `UnknownSymbol`."""
-        for symbol in wanted.symbols:
-            if symbol not in instruments:
-                raise UnknownSymbol(self.exchange, symbol, instruments)
-        chosen = [instruments[symbol] for symbol in dict.fromkeys(wanted.symbols)]
-        plans: list[ConnectionPlan] = []
-        for name, market, carried in _SOCKETS:
-            channels = [channel for channel in carried if channel in wanted.channels]
-            here = [instrument for instrument in chosen if instrument.market == market]
-            starts = range(0, len(here), SYMBOLS_PER_SOCKET) if channels else ()
-            for number, group in enumerate(here[start : start + SYMBOLS_PER_SOCKET] for start in starts):
-                plans.append(
-                    ConnectionPlan(
-                        name=f"{EXCHANGE}-{name}-{number}",
-                        exchange=EXCHANGE,
-                        market=market,
-                        url=self._endpoints(wanted)["public_ws"],
-                        streams=tuple(Stream(channel, instrument.symbol) for instrument in group for channel in channels),
-                        instruments=tuple(group),
-                    )
-                )
-        return plans
-
     def session(self, plan: ConnectionPlan, events: EventBuffer, wanted: Wanted) -> Session:
         """A session for a new socket of `plan`."""
-        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self._endpoints(wanted))
-
-    def recorded_session(self, events: EventBuffer) -> RecordedSession:
-        """A session for recorded frames of any connection."""
-        return Recorded(events)
-
-    def _endpoints(self, wanted: Wanted) -> dict[str, str]:
-        return {**self.endpoints, **wanted.endpoints}
+        return LiveSession(plan, events.writer(self.exchange, plan.name), endpoints=self.endpoints_of(wanted))
