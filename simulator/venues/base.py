@@ -18,7 +18,7 @@ from simulator.limits import WeightLimit
 from simulator.market import Changes, Image, Market, Trade
 from simulator.streams import Hub, Socket
 
-SHUTDOWN_US = 8_000_000
+SHUTDOWN_US = 6_000_000
 """From the notice of a shutdown to the end of the sockets that stood then; real venues leave some seconds to half a minute."""
 
 

@@ -75,7 +75,12 @@ class World:
         self.symbols = {market.symbol(role): market for market in self.markets for role in ROLES if ROLES[role] in market.bases}
         self.evidence = Evidence()
         self.simulated = Simulator(root, exchanges=exchange, rate=RATE * len(self.markets), arguments=["--symbols", ",".join(self.symbols)])
-        settings = {"TICKHOUSE_STALL_FLOOR_SECONDS": str(STALL_SECONDS / 2), "TICKHOUSE_STALL_FIRST_SECONDS": str(STALL_SECONDS / 2)}
+        silence = str(STALL_SECONDS / 2)
+        settings = {
+            "TICKHOUSE_STALL_FLOOR_SECONDS": silence,
+            "TICKHOUSE_STALL_FIRST_SECONDS": silence,
+            "TICKHOUSE_BREAKER_COOLDOWN_SECONDS": "1",
+        }
         self.running = Running(root, self.simulated.endpoints, symbols={exchange: list(self.symbols)}, settings=settings)
 
     def kill(self) -> None:

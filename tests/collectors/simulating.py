@@ -33,7 +33,7 @@ FAST = {
 }
 
 
-def until(true: Callable[[], Any], *, seconds: float = 20.0, what: str = "the condition") -> Any:
+def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "the condition") -> Any:
     """Wait until `true()` is; returns what it gave."""
     deadline = time.monotonic() + seconds
     while True:
