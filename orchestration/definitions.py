@@ -12,7 +12,7 @@ from assets.coverage import coverage_asset
 from assets.landed import compacted_assets, landed_specs
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
-from orchestration.jobs import hours_job, upkeep_job, upkeep_schedule
+from orchestration.jobs import span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import hourly_partitions
 from orchestration.resources import lake_resource
 from orchestration.sensors import landed_hours_sensor
@@ -33,7 +33,7 @@ def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | No
         resources={"lake": lake_resource(lake)},
         sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
         schedules=[upkeep_schedule()],
-        jobs=[hours_job(), upkeep_job(lake)],
+        jobs=[*span_jobs(made), upkeep_job(lake)],
         executor=dg.in_process_executor,
     )
 

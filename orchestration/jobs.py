@@ -4,24 +4,44 @@ Put here: jobs and their schedules. Keep out: what follows from landed hours (th
 (`orchestration.upkeep`).
 """
 
+from collections.abc import Iterable
+from typing import Final
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from lake.registry import Span, dataset
 from lake.settings import LakeSettings
 from lake.sweep import sweep
+from orchestration.plan import FROM_THE_LAKE
 from orchestration.upkeep import settle_days
 
 HOURS = "hours"
+DAYS = "days"
+MONTHS = "months"
 UPKEEP = "upkeep"
 
+_JOBS: Final[dict[Span, str]] = {"hour": HOURS, "day": DAYS, "month": MONTHS}
 
-def hours_job() -> UnresolvedAssetJobDefinition:
-    """Everything made of an hour, for a launch by hand: `dagster job backfill -j hours --from … --to …` is one run."""
-    return dg.define_asset_job(
-        HOURS,
-        selection=dg.AssetSelection.groups("landed", "coverage", "candles").materializable(),
-        description="Makes all assets of an hour, or of a range of hours as one run.",
-    )
+
+def span_jobs(made: Iterable[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
+    """Everything made of an hour, a day or a month of the lake, for a launch by hand: a range of partitions is one run.
+
+    What is fetched from outside (it follows nothing) is left out: its past cannot be asked for again.
+    """
+    keys: dict[str, list[dg.AssetKey]] = {}
+    for asset in made:
+        for spec in asset.specs:
+            if spec.automation_condition is not None and spec.automation_condition.get_label() in FROM_THE_LAKE:
+                keys.setdefault(_JOBS[dataset(spec.key.to_user_string()).span], []).append(spec.key)
+    return [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*selected),
+            description=f"Makes all assets that are made by the {name.removesuffix('s')}, of one or of a range of {name} as one run.",
+        )
+        for name, selected in keys.items()
+    ]
 
 
 def upkeep_job(lake: LakeSettings) -> dg.JobDefinition:

@@ -1,24 +1,25 @@
-"""Materialising a range of hours here and now: one run, in this process.
+"""Materialising a range here and now, in this process: one run for all assets with the same partitions.
 
-Put here: the run and its summary. Keep out: what an hour needs (`assets`) and runs that Dagster's daemon launches (`orchestration.jobs`).
+Put here: the runs and their summary. Keep out: which partitions (`orchestration.plan`), what one needs (`assets`), and runs that Dagster's
+daemon launches (`orchestration.jobs`).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagster as dg
 
+from assets import progress
 from assets.hours import partition_key
 from assets.rules import rules_of
 from lake.paths import HOUR_US, Hour
-from lake.registry import DATASETS
 from lake.settings import LakeSettings
 from orchestration.definitions import build
 from orchestration.errors import BackfillError
-from orchestration.jobs import HOURS
+from orchestration.plan import names_of, plan
 from orchestration.settings import OrchestrationSettings
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
@@ -43,11 +44,16 @@ class Breach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What one run did: `rows` by asset over all hours; `breaches` make it fail, `warnings` do not."""
+    """What a back-fill did: `rows` by asset over all partitions; `breaches` make it fail, `warnings` do not.
 
-    run_id: str
+    `partitions` were made; `standing` were left as they stood.
+    """
+
+    run_ids: tuple[str, ...]
     assets: int
     hours: int
+    partitions: int
+    standing: int
     rows: dict[str, int]
     checks: int
     breaches: tuple[Breach, ...]
@@ -56,7 +62,7 @@ class RunSummary:
 
     @property
     def success(self) -> bool:
-        """Every asset of every hour was made, and every check that is more than a warning held."""
+        """Every partition of every asset was made, and every check that is more than a warning held."""
         return not self.breaches
 
     @property
@@ -65,8 +71,23 @@ class RunSummary:
         trouble = "; ".join(breach.sentence for breach in self.breaches[:5])
         more = f" and {len(self.breaches) - 5} more" if len(self.breaches) > 5 else ""
         warned = f", {len(self.warnings)} warnings" if self.warnings else ""
-        counts = f"{self.hours} hours of {self.assets} assets in {self.seconds:.1f} s, {self.checks} checks{warned}"
+        stood = f", {self.standing:,} stood already" if self.standing else ""
+        counts = (
+            f"{self.hours} hours of {self.assets} assets in {self.seconds:.1f} s: {self.partitions:,} partitions made"
+            f"{stood}, {self.checks} checks{warned}"
+        )
         return f"{counts}; not whole: {trouble}{more}" if self.breaches else counts
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the runs of one back-fill have said so far."""
+
+    rows: dict[str, int]
+    run_ids: list[str] = field(default_factory=list)
+    checks: int = 0
+    breaches: list[Breach] = field(default_factory=list)
+    warnings: list[Breach] = field(default_factory=list)
 
 
 def materialize_range(
@@ -77,10 +98,15 @@ def materialize_range(
     *,
     settings: OrchestrationSettings | None = None,
     instance: dg.DagsterInstance | None = None,
+    force: bool = True,
+    listener: Callable[[int], progress.Listener] | None = None,
 ) -> RunSummary:
-    """Materialise assets (None for all) over the hours `first` to `last`, both included, as one run in this process.
+    """Materialise assets (None: all made of the lake) over the hours `first` to `last`, both included, in this process.
 
-    Without an `instance` nothing is remembered but the files. An hour that fails is a breach and does not stop the others.
+    Every partition (hour, day or month) that touches the range is made, as one run for all assets with the same partitions. Without
+    `force` only those that are missing or older than what they are made from. Without an `instance` nothing is remembered but
+    the files. `listener` is called with the number of partitions to be made, and what it returns with each that is done. A partition
+    that fails is a breach and does not stop the others.
 
     Raises:
         BackfillError: an asset or an hour that does not exist, or a range that ends before it begins.
@@ -88,26 +114,50 @@ def materialize_range(
     """
     begun = time.monotonic()
     settings = settings or OrchestrationSettings()
-    selected = _selected(names)
+    definitions = build(settings, lake)
+    graph = definitions.resolve_asset_graph()
+    selected = names_of(graph, names)
     _check_range(first, last, settings)
-    job = build(settings, lake).resolve_job_def(HOURS)
+    stretches, standing = plan(graph, lake.house, selected, first.start, last.end, force=force)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    tally = _Tally(dict.fromkeys(selected, 0))
+    hear = listener(sum(len(stretch.assets) * stretch.partitions for stretch in stretches)) if listener else None
     # An instance handed to us stays open: its owner closes it.
-    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
-        result = job.execute_in_process(
-            instance=used,
-            asset_selection=[dg.AssetKey(name) for name in selected],
-            run_config=_QUIET,
-            tags={RANGE_START: partition_key(first), RANGE_END: partition_key(last)},
-            raise_on_error=False,
-        )
-    return _summary(result, selected, hours=(last.start - first.start) // HOUR_US + 1, seconds=time.monotonic() - begun)
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used, progress.listening(hear):
+        for name, keys in standing.items():
+            _remember(used, name, keys)
+        for stretch in stretches:
+            result = job.execute_in_process(
+                instance=used,
+                asset_selection=[dg.AssetKey(name) for name in stretch.assets],
+                run_config=_QUIET,
+                tags={RANGE_START: stretch.first, RANGE_END: stretch.last},
+                raise_on_error=False,
+            )
+            _count(result, tally)
+    return RunSummary(
+        run_ids=tuple(tally.run_ids),
+        assets=len(selected),
+        hours=(last.start - first.start) // HOUR_US + 1,
+        partitions=sum(len(stretch.assets) * stretch.partitions for stretch in stretches),
+        standing=sum(len(keys) for keys in standing.values()),
+        rows=tally.rows,
+        checks=tally.checks,
+        breaches=tuple(tally.breaches),
+        warnings=tuple(tally.warnings),
+        seconds=time.monotonic() - begun,
+    )
 
 
-def _selected(names: Sequence[str] | None) -> list[str]:
-    unknown = [name for name in names or () if name not in DATASETS]
-    if unknown:
-        raise BackfillError(f"asset {unknown[0]!r} is unknown, expected one of {', '.join(DATASETS)}")
-    return list(DATASETS if names is None else names)
+def _remember(instance: dg.DagsterInstance, name: str, keys: list[str]) -> None:
+    """Report what stands in the lake and not in Dagster: a run that was killed reports none of the asset it was at."""
+    if not keys:
+        return
+    known = instance.get_materialized_partitions(dg.AssetKey(name))
+    for key in keys:
+        if key not in known:
+            found = dg.AssetMaterialization(name, partition=key, metadata={"found_in_the_lake": True})
+            instance.report_runless_asset_event(found)
 
 
 def _check_range(first: Hour, last: Hour, settings: OrchestrationSettings) -> None:
@@ -121,40 +171,28 @@ def _check_range(first: Hour, last: Hour, settings: OrchestrationSettings) -> No
             )
 
 
-def _summary(result: dg.ExecuteInProcessResult, selected: list[str], *, hours: int, seconds: float) -> RunSummary:
-    rows = dict.fromkeys(selected, 0)
-    breaches: list[Breach] = []
-    warnings: list[Breach] = []
+def _count(result: dg.ExecuteInProcessResult, tally: _Tally) -> None:
+    """Add what one run did."""
+    tally.run_ids.append(result.run_id)
+    before = len(tally.breaches)
     for event in result.get_asset_materialization_events():
         made = event.step_materialization_data.materialization
         asset = made.asset_key.to_user_string()
         count, reason = made.metadata.get("rows"), made.metadata.get("failed")
-        rows[asset] += (count.value or 0) if isinstance(count, dg.IntMetadataValue) else 0
+        tally.rows[asset] += (count.value or 0) if isinstance(count, dg.IntMetadataValue) else 0
         if reason is not None:
-            breaches.append(Breach(asset=asset, what=f"at {made.partition}", why=str(reason.value)))
-    evaluations = result.get_asset_check_evaluations()
-    for evaluation in evaluations:
+            tally.breaches.append(Breach(asset=asset, what=f"at {made.partition}", why=str(reason.value)))
+    for evaluation in result.get_asset_check_evaluations():
+        tally.checks += 1
         if not evaluation.passed:
             asset = evaluation.asset_key.to_user_string()
             breach = Breach(asset=asset, what=evaluation.check_name, why=evaluation.description or "")
             warns = any(rule.warns for rule in rules_of(asset) if rule.name == evaluation.check_name)
-            (warnings if warns else breaches).append(breach)
-    breaches += [
-        Breach(asset=event.step_key or "", what="failed", why=_reason(event))
-        for event in result.filter_events(lambda event: event.is_step_failure)
-    ]
-    if not result.success and not breaches:
-        breaches.append(Breach(asset="run", what=result.run_id, why="did not succeed"))
-    return RunSummary(
-        run_id=result.run_id,
-        assets=len(selected),
-        hours=hours,
-        rows=rows,
-        checks=len(evaluations),
-        breaches=tuple(breaches),
-        warnings=tuple(warnings),
-        seconds=seconds,
-    )
+            (tally.warnings if warns else tally.breaches).append(breach)
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        tally.breaches.append(Breach(asset=event.step_key or "", what="failed", why=_reason(event)))
+    if not result.success and len(tally.breaches) == before:
+        tally.breaches.append(Breach(asset="run", what=result.run_id, why="did not succeed"))
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -5,13 +5,15 @@ Put here: arguments of these verbs. Keep out: process supervision and materialis
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lake.paths import Hour
-from orchestration.cli.options import HomeOption, instant, lake_settings
+from orchestration.cli.options import HomeOption, JsonOption, instant, lake_settings
 
 
 def up(
@@ -27,19 +29,34 @@ def up(
 
 
 def backfill(
-    asset: Annotated[str, typer.Argument(help="Asset, e.g. candles_1m, or `all`.")],
+    asset: Annotated[str, typer.Argument(help="Asset, e.g. candles_1m, or `all` that are made of the lake.")],
     *,
-    start: Annotated[str, typer.Option("--from", help="First hour, ISO 8601 UTC.")],
+    start: Annotated[str, typer.Option("--from", help="Begin of the range, ISO 8601 UTC.")],
     end: Annotated[str, typer.Option("--to", help="End of the range, ISO 8601 UTC, exclusive.")],
+    force: Annotated[bool, typer.Option("--force", help="Make again what stands already.")] = False,
     home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Materialise an asset, or all, over a range of hours as one run."""
+    """Make what is missing of an asset, or of all, in a range: every hour, day or month that touches it, as one run.
+
+    Killed half-way, the same command goes on where it was.
+    """
+    from rich.console import Console
+
+    from orchestration.cli.progress import Bar
+    from orchestration.instance import open_instance
     from orchestration.run import materialize_range
+    from orchestration.settings import OrchestrationSettings
 
     first, last = Hour.at(instant(start)), Hour.of(int(instant(end).timestamp() * 1_000_000) - 1)
     if last < first:
         raise typer.BadParameter(f"--to {end!r} is not after --from {start!r}; allowed is a later time")
+    lake, settings = lake_settings(home), OrchestrationSettings()
     names = None if asset == "all" else [asset]
-    summary = materialize_range(lake_settings(home), names, first, last)
-    typer.echo(summary.sentence)
+    with open_instance(lake, settings) as dagster, Bar(Console(stderr=True), hidden=as_json) as bar:
+        summary = materialize_range(lake, names, first, last, settings=settings, instance=dagster, force=force, listener=bar.begin)
+    if as_json:
+        typer.echo(json.dumps({**dataclasses.asdict(summary), "success": summary.success}))
+    else:
+        typer.echo(summary.sentence)
     raise typer.Exit(0 if summary.success else 1)

@@ -14,11 +14,27 @@ from lake.registry import DATASETS, LANDED
 from lake.settings import LakeSettings
 from orchestration.definitions import build
 from orchestration.jobs import HOURS
+from orchestration.plan import names_of
 from orchestration.run import RANGE_END, RANGE_START
 from orchestration.settings import OrchestrationSettings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
-CHAIN = set(DATASETS)
+CHAIN = {
+    name
+    for name in names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)
+    if DATASETS[name].span == "hour"
+}
+"""Everything that is made of an hour."""
+
+
+def after(*names: str) -> set[str]:
+    """Assets of the hour that are made of these, these among them."""
+    graph = build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph()
+    found = set(names)
+    for name in (key.to_user_string() for key in graph.toposorted_asset_keys):
+        if name in CHAIN and any(parent.to_user_string() in found for parent in graph.get(dg.AssetKey(name)).parent_keys):
+            found.add(name)
+    return found
 
 
 class Clockwork:
@@ -37,7 +53,7 @@ class Clockwork:
             self._report(landed_key(name), hour)
 
     def made(
-        self, hour: datetime, names: Iterable[str] = tuple(DATASETS), *, last: datetime | None = None, tags: Mapping[str, str] = CHAIN_TAG
+        self, hour: datetime, names: Iterable[str] = tuple(CHAIN), *, last: datetime | None = None, tags: Mapping[str, str] = CHAIN_TAG
     ) -> None:
         """Run the assets for an hour of this empty lake (or until the hour `last`), as the daemon would: all in one run."""
         result = self.job.execute_in_process(
@@ -105,7 +121,8 @@ def test_a_repaired_dataset_is_made_again_with_what_follows_from_it_only(clockwo
 
     clockwork.land(hour, ["trades"])
 
-    follows = {"trades", "coverage", "candles_1m", "candles_5m", "candles_15m", "candles_1h"}
+    follows = after("trades")
+    assert {"coverage", "candles_1m", "candles_1h"} <= follows < CHAIN
     assert clockwork.tick(NOON + timedelta(minutes=3)) == {key(hour): follows}
     clockwork.made(hour, follows)
     assert clockwork.tick(NOON + timedelta(minutes=4)) == {}
@@ -122,10 +139,10 @@ def test_an_hour_repaired_twice_is_made_twice(clockwork):
     for minute in (2, 4):
         clockwork.land(hour, ["book_deltas"])
         requests.append(clockwork.tick(NOON + timedelta(minutes=minute)))
-        clockwork.made(hour, ["book_deltas", "coverage"])
+        clockwork.made(hour, after("book_deltas"))
         assert clockwork.tick(NOON + timedelta(minutes=minute + 1)) == {}
 
-    assert requests == [{key(hour): {"book_deltas", "coverage"}}] * 2
+    assert requests == [{key(hour): after("book_deltas")}] * 2
 
 
 def test_a_part_reported_between_the_request_and_the_next_tick_is_not_forgotten(clockwork):
@@ -137,7 +154,7 @@ def test_a_part_reported_between_the_request_and_the_next_tick_is_not_forgotten(
     clockwork.land(hour, ["book_deltas"])
     clockwork.made(hour)
 
-    assert clockwork.tick(NOON + timedelta(minutes=2)) == {key(hour): {"book_deltas", "coverage"}}
+    assert clockwork.tick(NOON + timedelta(minutes=2)) == {key(hour): after("book_deltas")}
     assert clockwork.tick(NOON + timedelta(minutes=3)) == {}
 
 
