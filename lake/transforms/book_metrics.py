@@ -16,18 +16,22 @@ import polars as pl
 
 from lake.flow_datasets import BOOK_METRICS, DEPTHS_BPS, IMBALANCE_LEVELS
 from lake.transforms.book_states import MINUTE_US, Books
-from lake.transforms.stretches import Flags, Floats
+from lake.transforms.stretches import Floats
 
 BOOK_METRICS_SCHEMA: Final = pl.DataFrame(BOOK_METRICS.schema.empty_table()).schema
 
 _BASIS: Final = 10_000.0
+
+_SLACK: Final = 1e-9
+"""So that a price on the boundary counts although its distance is computed in floats, relative."""
 
 
 def book_metrics(books: Books) -> pl.DataFrame:
     """Rows of the dataset `book_metrics`, one for each state of `books`, whose instants are ends of minutes.
 
     Depth is null where the collected book ends before the distance asked for: the sum would only be a lower bound. A price on the
-    boundary counts. While a side is empty there is no mid, and nothing that is measured from it.
+    boundary counts. The distance of a level beyond the mid (of a crossed book) is negative. While a side is empty there is no mid,
+    and nothing that is measured from it.
     """
     sides = _Sides(books)
     bid, ask = sides.first(books.price)
@@ -47,13 +51,13 @@ def book_metrics(books: Books) -> pl.DataFrame:
     for levels in IMBALANCE_LEVELS:
         bids, asks = sides.sums(np.where(ranks < levels, books.amount, 0.0))
         columns[f"imbalance_{levels}"] = (bids - asks) / (bids + asks)
-    distance = np.abs(mid[books.state] - books.price) / mid[books.state] * _BASIS
-    reaches = sides.last(distance)
+    away = np.where(books.ask, books.price - mid[books.state], mid[books.state] - books.price) / mid[books.state] * _BASIS
+    reaches = sides.last(away)
     value = books.price * books.amount
     for bps in DEPTHS_BPS:
-        depths = sides.sums(np.where(_within(books, mid, bps), value, 0.0))
+        depths = sides.sums(np.where(away <= bps * (1 + _SLACK), value, 0.0))
         for side, depth, reach in zip(("bid", "ask"), depths, reaches, strict=True):
-            columns[f"{side}_depth_{bps}bps"] = np.where(reach >= bps, depth, np.nan)
+            columns[f"{side}_depth_{bps}bps"] = np.where(reach >= bps * (1 - _SLACK), depth, np.nan)
     columns["bid_reach_bps"], columns["ask_reach_bps"] = reaches
     counts = np.bincount(books.state * 2 + books.ask, minlength=2 * books.states.height)
     made = books.states.select(
@@ -67,13 +71,6 @@ def book_metrics(books: Books) -> pl.DataFrame:
         crossed=pl.Series(bid >= ask),
     )
     return made.select(BOOK_METRICS_SCHEMA.names()).cast(BOOK_METRICS_SCHEMA)
-
-
-def _within(books: Books, mid: Floats, bps: int) -> Flags:
-    """Whether each level lies at most `bps` basis points from the mid, on its own side of it or across."""
-    mids = mid[books.state]
-    low, high = mids * (1 - bps / _BASIS), mids * (1 + bps / _BASIS)
-    return np.where(books.ask, books.price <= high, books.price >= low)
 
 
 class _Sides:

@@ -177,7 +177,7 @@ def heard(books: Books, last_heard: dict[str, int]) -> Flags:
     """
     if books.states.is_empty():
         return np.empty(0, dtype=np.bool_)
-    last: Integers = books.states["exchange"].replace_strict(last_heard, default=0, return_dtype=pl.Int64).to_numpy()
+    last: Integers = books.states["exchange"].replace_strict(last_heard, default=-1, return_dtype=pl.Int64).to_numpy()
     return books.states["instant"].to_numpy() // MINUTE_US <= last // MINUTE_US
 
 

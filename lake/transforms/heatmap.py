@@ -27,7 +27,7 @@ HEATMAP_SCHEMA: Final = pl.DataFrame(HEATMAP.schema.empty_table()).schema
 BASE_SIZES: Final[Mapping[str, float]] = MappingProxyType({"BTC": 10.0, "ETH": 1.0})
 """Bucket sizes in dollars by base asset, where the quote is a dollar."""
 
-_SLACK: Final = 1e-9
+_SLACK: Final = 1e-15
 """How far a quotient may lie from a whole number, relative, and still be one: 0.3 / 0.1 is 2.9999999999999996."""
 
 
@@ -108,7 +108,7 @@ def bucket_numbers(price: Floats, size: Floats) -> Integers:
     """Which multiple of the size is the lower edge of the bucket that holds each price."""
     quotient = price / size
     nearest = np.rint(quotient)
-    whole = np.abs(quotient - nearest) <= _SLACK * np.maximum(1.0, np.abs(quotient))
+    whole = np.abs(quotient - nearest) <= _SLACK * np.abs(quotient)
     return np.where(whole, nearest, np.floor(quotient)).astype(np.int64)
 
 
