@@ -10,15 +10,15 @@ Severity: a rule that stops (`blocking`) fails with ERROR, so that nothing downs
 runs as one and only some are bad, that would stop the good ones too; then the result is a failed WARN that names the bad hours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import duckdb
 
-from assets.hours import partition_key
+from assets.hours import Partition, partition_key
 from assets.outcome import Outcome
 from assets.rules import DUCKDB, Rule, SealedHour, rules_of
-from lake.paths import Home, Hour
+from lake.paths import Home
 from lake.registry import Dataset
 
 HOURS_CHECK = "hours"
@@ -46,7 +46,7 @@ def judge(home: Home, dataset: Dataset, outcome: Outcome) -> Iterator[dg.AssetCh
     yield _all_made(outcome)
 
 
-def judged(rule: Rule, broken: dict[Hour, str], *, hours: int) -> dg.AssetCheckResult:
+def judged(rule: Rule, broken: Mapping[Partition, str], *, hours: int) -> dg.AssetCheckResult:
     """The result of one rule over the `hours` of a run, `broken` holding the bad ones with a sentence each."""
     spares_others = rule.stops and len(broken) < hours
     severity = dg.AssetCheckSeverity.WARN if rule.warns or spares_others else dg.AssetCheckSeverity.ERROR
@@ -58,7 +58,7 @@ def _all_made(outcome: Outcome) -> dg.AssetCheckResult:
     return _result(HOURS_CHECK, broken, hours=outcome.hours, severity=dg.AssetCheckSeverity.ERROR)
 
 
-def _result(name: str, broken: dict[Hour, str], *, hours: int, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+def _result(name: str, broken: Mapping[Partition, str], *, hours: int, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
     first = next(iter(broken.items()), None)
     says = f"all of {hours} hours hold" if first is None else f"{len(broken)} of {hours} hours: {partition_key(first[0])}: {first[1]}"
     return dg.AssetCheckResult(

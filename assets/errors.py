@@ -1,7 +1,7 @@
 """Every error `assets` raises, as one tree.
 
 AssetError
-└── OutsidePartitions      an hour that the partitions do not hold
+└── OutsidePartitions      a key that stands for no partition of the lake
 """
 
 
@@ -10,8 +10,9 @@ class AssetError(Exception):
 
 
 class OutsidePartitions(AssetError):
-    """A partition key that stands for no hour."""
+    """A partition key that stands for no hour, day or month."""
 
     def __init__(self, *, key: str) -> None:
         self.key = key
-        super().__init__(f"partition key {key!r} was received, expected an hour such as 2026-11-21-07:00")
+        allowed = "an hour such as 2026-11-21-07:00, a day such as 2026-11-21, or the first of a month"
+        super().__init__(f"partition key {key!r} was received, expected {allowed}")

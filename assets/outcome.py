@@ -10,21 +10,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from assets.hours import hours_of, partition_key
+from assets import progress
+from assets.hours import Partition, hours_of, partition_key
 from lake.errors import LakeError
 from lake.paths import Hour
+from lake.periods import Period
 from lake.registry import Dataset
+
+P = TypeVar("P", Hour, Period)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HourDone:
-    """One hour as it stands on disk after its work; the times are None when it holds no row."""
+    """One hour (or day, or month) as it stands on disk after its work; the times are None when it holds no row."""
 
-    hour: Hour
+    hour: Partition
     path: Path
     rows: int
     bytes: int
@@ -39,10 +43,10 @@ class HourDone:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The hours of one run: those done, and those that failed with a sentence why."""
+    """The hours (or days, or months) of one run: those done, and those that failed with a sentence why."""
 
     done: tuple[HourDone, ...]
-    failed: dict[Hour, str]
+    failed: dict[Partition, str]
 
     @property
     def hours(self) -> int:
@@ -51,14 +55,21 @@ class Outcome:
 
 def each_hour(context: dg.AssetExecutionContext, work: Callable[[Hour], HourDone]) -> Outcome:
     """Do `work` for every hour of the run; a `LakeError` fails its own hour only."""
+    return each_partition(context, hours_of(context), work)
+
+
+def each_partition(context: dg.AssetExecutionContext, partitions: Iterable[P], work: Callable[[P], HourDone]) -> Outcome:
+    """Do `work` for every one of `partitions`; a `LakeError` fails its own only."""
     done: list[HourDone] = []
-    failed: dict[Hour, str] = {}
-    for hour in hours_of(context):
+    failed: dict[Partition, str] = {}
+    for hour in partitions:
         try:
             done.append(work(hour))
         except LakeError as error:
-            context.log.exception("hour %s failed", partition_key(hour))
+            context.log.exception("%s failed", partition_key(hour))
             failed[hour] = str(error)
+        for key in context.selected_asset_keys:
+            progress.done(key.to_user_string(), partition_key(hour))
     return Outcome(tuple(done), failed)
 
 
@@ -78,10 +89,11 @@ def materialized(
             allow_retries=False,
         )
     for hour, reason in outcome.failed.items():
-        context.add_asset_metadata({"failed": reason}, partition_key=partition_key(hour))
+        context.add_asset_metadata({"failed": reason}, asset_key=dataset.name, partition_key=partition_key(hour))
     for done in outcome.done:
-        context.add_asset_metadata(_hour_metadata(done), partition_key=partition_key(done.hour))
+        context.add_asset_metadata(_hour_metadata(done), asset_key=dataset.name, partition_key=partition_key(done.hour))
     return dg.MaterializeResult(
+        asset_key=dataset.name,
         metadata={
             "dagster/column_schema": column_schema(dataset),
             "hours": outcome.hours,

@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 from lake.errors import SchemaMismatch
 from lake.parquet import check_schema
 from lake.paths import DAY_US, Home, Hour, SealedName, parse_name
-from lake.registry import DATASETS, TRADE_TIMEFRAMES, Dataset, candle_dataset
+from lake.periods import Period
+from lake.registry import DATASETS, Dataset, candle_dataset
+from lake.transforms.timeframes import TIMEFRAMES
 
 _BATCH_ROWS: Final = 500_000
 
@@ -31,18 +33,18 @@ DUCKDB: Final[dict[str, str | bool | int | float | list[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SealedHour:
-    """The sealed file that holds an hour of a dataset, and the lake it lies in."""
+    """The sealed file that holds an hour (or day, or month) of a dataset, and the lake it lies in."""
 
     home: Home
     dataset: Dataset
-    hour: Hour
+    hour: Hour | Period
     path: Path
 
     @property
     def span(self) -> tuple[int, int]:
         """First microsecond the file may hold, and the first after it: a settled day's file holds the whole day."""
         name = parse_name(self.path.name)
-        if isinstance(name, SealedName) and name.kind == "day":
+        if isinstance(self.hour, Hour) and isinstance(name, SealedName) and name.kind == "day":
             start = self.hour.start - self.hour.start % DAY_US
             return start, start + DAY_US
         return self.hour.start, self.hour.end
@@ -225,6 +227,16 @@ _OWN: Final[dict[str, tuple[Rule, ...]]] = {
             ask=_conserved(dataset_rows=True),
         ),
     ),
+    "exchange_candles": (
+        Rule(
+            name=_PRICES,
+            description="low <= open, close <= high, all positive; volumes are not negative.",
+            ask=_no_row(
+                "not (low > 0 and low <= least(open, close) and high >= greatest(open, close) and isfinite(high) and volume >= 0)",
+                "candles contradict themselves",
+            ),
+        ),
+    ),
     "coverage": (
         Rule(
             name="conditions",
@@ -256,7 +268,7 @@ def rules_of(name: str) -> tuple[Rule, ...]:
     dataset = DATASETS[name]
     shared = (_SCHEMA, _SORTED, _TIME, *((_UNIQUE,) if dataset.unique_key else ()))
     own = _OWN.get(name, ())
-    if name in {candle_dataset(timeframe) for timeframe in TRADE_TIMEFRAMES}:
+    if name in {candle_dataset(timeframe) for timeframe in TIMEFRAMES}:
         own = (_CANDLE,)
     return (*shared, *own)
 

@@ -45,6 +45,14 @@ def longer_candles(
     A candle that is still running, or misses hours, is made of what there is. Columns and order as in
     `lake.transforms.candles.CANDLE_SCHEMA`. Raises `PeriodError`, `UnreadableFile`.
     """
+    shorter, watermark = shorter_candles(home, timeframe, period, at_us=at_us, sift=sift)
+    return candles_from_candles(shorter, timeframe), watermark
+
+
+def shorter_candles(
+    home: Home, timeframe: str, period: Period, *, at_us: int | None = None, sift: Sift = lambda trades: trades
+) -> tuple[pl.DataFrame, int]:
+    """The candles of 1h (1d) that make up those of `timeframe` which open in a day (month); the rest as for `longer_candles`."""
     if longer_span(timeframe) != period.span:
         raise PeriodError(f"candles of {timeframe} of a {period.span} were asked for, expected a {longer_span(timeframe)}")
     reader = _Reader(home, now_us() if at_us is None else at_us, sift)
@@ -53,8 +61,7 @@ def longer_candles(
         found = [reader.hour(hour) for hour in map(Hour, range(start, end, HOUR_US))]
     else:
         found = [reader.day(Period.of(day, "day")) for day in range(start, end, DAY_US)]
-    shorter = pl.concat([CANDLE_SCHEMA.to_frame(), *(frame for frame, _ in found)])
-    return candles_from_candles(shorter, timeframe), max((mark for _, mark in found), default=0)
+    return pl.concat([CANDLE_SCHEMA.to_frame(), *(frame for frame, _ in found)]), max((mark for _, mark in found), default=0)
 
 
 def _reach(timeframe: str, period: Period) -> tuple[int, int]:

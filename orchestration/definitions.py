@@ -10,10 +10,11 @@ import dagster as dg
 from assets.candles import candle_assets
 from assets.coverage import coverage_asset
 from assets.landed import compacted_assets, landed_specs
+from assets.longer import longer_assets
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
 from orchestration.jobs import span_jobs, upkeep_job, upkeep_schedule
-from orchestration.partitions import hourly_partitions
+from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
 from orchestration.resources import lake_resource
 from orchestration.sensors import landed_hours_sensor
 from orchestration.settings import OrchestrationSettings
@@ -27,7 +28,12 @@ def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | No
     with warnings.catch_warnings():
         # Backfill policies are marked beta in 1.13; without them each hour of a range would be a run of its own.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        made = [*compacted_assets(partitions), coverage_asset(partitions), *candle_assets(partitions)]
+        made = [
+            *compacted_assets(partitions),
+            coverage_asset(partitions),
+            *candle_assets(partitions),
+            *longer_assets(daily_partitions(settings), monthly_partitions(settings)),
+        ]
     return dg.Definitions(
         assets=[*landed_specs(partitions), *made],
         resources={"lake": lake_resource(lake)},
