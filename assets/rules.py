@@ -129,7 +129,7 @@ def _time_in_span(connection: duckdb.DuckDBPyConnection, sealed: SealedHour) -> 
 
 
 def _count(connection: duckdb.DuckDBPyConnection, sealed: SealedHour, *, where: str, says: str) -> str | None:
-    found = connection.execute(f"select count(*), min(exchange) from {sealed.sql} where {where}").fetchone()  # noqa: S608 - our own words
+    found = connection.execute(f"select count(*), min({sealed.dataset.sort_key[0]}) from {sealed.sql} where {where}").fetchone()  # noqa: S608 - our own words
     return None if not found or not found[0] else f"{found[0]} {says} (first of {found[1]})"
 
 
@@ -234,6 +234,77 @@ _OWN: Final[dict[str, tuple[Rule, ...]]] = {
             ask=_no_row(
                 "not (low > 0 and low <= least(open, close) and high >= greatest(open, close) and isfinite(high) and volume >= 0)",
                 "candles contradict themselves",
+            ),
+        ),
+    ),
+    "trade_flow": (
+        Rule(
+            name="sums",
+            description="A side has volumes exactly where it has fills, and every minute has fills.",
+            ask=_no_row(
+                "not (buy_count >= 0 and sell_count >= 0 and buy_count + sell_count > 0 and isfinite(buy_quote_volume + sell_quote_volume)"
+                " and (buy_count > 0) = (buy_volume > 0) and (sell_count > 0) = (sell_volume > 0)"
+                " and (buy_count > 0) = (buy_quote_volume > 0) and (sell_count > 0) = (sell_quote_volume > 0))",
+                "minutes of flow contradict themselves",
+            ),
+        ),
+    ),
+    "book_metrics": (
+        Rule(
+            name="figures",
+            description="Imbalances lie within -1 and 1, depth never shrinks with distance, the microprice lies within the spread.",
+            ask=_no_row(
+                "abs(imbalance_1) > 1 or abs(imbalance_5) > 1 or abs(imbalance_10) > 1 or abs(imbalance_25) > 1"
+                " or bid_depth_10bps > bid_depth_50bps * (1 + 1e-12) or bid_depth_50bps > bid_depth_100bps * (1 + 1e-12)"
+                " or ask_depth_10bps > ask_depth_50bps * (1 + 1e-12) or ask_depth_50bps > ask_depth_100bps * (1 + 1e-12)"
+                " or (not crossed and abs(microprice - mid) > spread / 2 * (1 + 1e-9) + 1e-12 * mid)"
+                " or updated < date_trunc('hour', timestamp)",
+                "books have figures that contradict themselves",
+            ),
+        ),
+        Rule(
+            name="not_crossed",
+            description="No book is crossed at the end of a minute.",
+            ask=_no_row("crossed", "books are crossed"),
+            warns=True,
+        ),
+    ),
+    "heatmap": (
+        Rule(
+            name="buckets",
+            description="Volumes are positive, intensities above 0 up to 1, and at least one exchange stands in each bucket.",
+            ask=_no_row(
+                "not (volume > 0 and isfinite(volume) and intensity > 0 and intensity <= 1 and exchange_count >= 1"
+                " and bucket_size > 0 and price_bucket >= 0)",
+                "buckets contradict themselves",
+            ),
+        ),
+    ),
+    "consolidated_book": (
+        Rule(
+            name="levels",
+            description="Levels are in order, with an amount and exchanges each, and begin with the best prices.",
+            ask=_no_row(
+                "bid_prices <> list_reverse_sort(bid_prices) or ask_prices <> list_sort(ask_prices)"
+                " or len(bid_prices) <> len(bid_amounts) or len(bid_prices) <> len(bid_exchanges)"
+                " or len(bid_prices) <> len(bid_exchange_counts)"
+                " or len(ask_prices) <> len(ask_amounts) or len(ask_prices) <> len(ask_exchanges)"
+                " or len(ask_prices) <> len(ask_exchange_counts)"
+                " or best_bid is distinct from bid_prices[1] or best_ask is distinct from ask_prices[1]"
+                " or exchange_count <> len(exchanges) or exchange_count < 1",
+                "consolidated books contradict themselves",
+            ),
+        ),
+    ),
+    "liquidation_windows": (
+        Rule(
+            name="sums",
+            description="Both sides make up the total, no event is larger than it, and each severity is a known one.",
+            ask=_no_row(
+                "not (event_count > 0 and total_volume_usd > 0 and abs(buy_volume_usd + sell_volume_usd - total_volume_usd)"
+                " <= 1e-9 * total_volume_usd and largest_trade_usd <= total_volume_usd * (1 + 1e-12) and vwap > 0 and volatility >= 0"
+                " and source in ('exchange', 'proxy') and severity in ('LOW', 'MEDIUM', 'HIGH', 'CRITICAL'))",
+                "windows contradict themselves",
             ),
         ),
     ),

@@ -36,7 +36,7 @@ def described(definitions: dg.Definitions) -> str:
             f"  owners: {', '.join(node.owners)}",
             f"  kinds: {', '.join(sorted(node.kinds))}",
             f"  materializable: {'yes' if node.is_materializable else 'no'}",
-            f"  partitions: hourly from {node.partitions_def.start:%Y-%m-%d %H:%M} with {node.partitions_def.end_offset} running",
+            f"  partitions: {partitioned(node.partitions_def)}",
             f"  automation: {condition.get_label() if condition else '-'}",
             f"  backfill: {node.backfill_policy.policy_type.value if node.backfill_policy else '-'}",
             f"  pools: {', '.join(sorted(node.pools or ())) or '-'}",
@@ -45,6 +45,13 @@ def described(definitions: dg.Definitions) -> str:
         for check in sorted(graph.get_check_keys_for_assets({key}), key=lambda check: check.name):
             lines.append(f"  check: {check.name}{' (stops)' if graph.get(check).blocking else ''}")
     return "\n".join(lines) + "\n"
+
+
+def partitioned(partitions: dg.TimeWindowPartitionsDefinition | None) -> str:
+    if partitions is None:
+        return "-"
+    kind = type(partitions).__name__.removesuffix("PartitionsDefinition").lower()
+    return f"{kind} from {partitions.start:%Y-%m-%d %H:%M} with {partitions.end_offset} running"
 
 
 def test_the_graph_is_the_committed_one(definitions):
