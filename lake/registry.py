@@ -27,6 +27,7 @@ from lake.columns import Span as Span
 from lake.columns import column as _c
 from lake.context_datasets import CONTEXT, exchange_candles
 from lake.errors import UnknownDataset
+from lake.flow_datasets import FLOW
 from lake.indicator_datasets import indicator_datasets
 
 _BY_EVENT: Final = ("exchange", "symbol", "timestamp", "ordinal")
@@ -335,6 +336,7 @@ _ALL: Final = (
     exchange_candles(CANDLE_COLUMNS),
     *indicator_datasets(),
     *CONTEXT,
+    *FLOW,
 )
 
 DATASETS: Final[dict[str, Dataset]] = {dataset.name: dataset for dataset in _ALL}

@@ -7,15 +7,18 @@ import warnings
 
 import dagster as dg
 
+from assets.books import book_assets
 from assets.candles import candle_assets
 from assets.coverage import coverage_asset
+from assets.flow import trade_flow_asset
 from assets.landed import compacted_assets, landed_specs
+from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
 from orchestration.jobs import span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
-from orchestration.resources import lake_resource
+from orchestration.resources import flow_resource, lake_resource
 from orchestration.sensors import landed_hours_sensor
 from orchestration.settings import OrchestrationSettings
 
@@ -33,10 +36,13 @@ def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | No
             coverage_asset(partitions),
             *candle_assets(partitions),
             *longer_assets(daily_partitions(settings), monthly_partitions(settings)),
+            trade_flow_asset(partitions),
+            book_assets(partitions),
+            liquidation_windows_asset(partitions),
         ]
     return dg.Definitions(
         assets=[*landed_specs(partitions), *made],
-        resources={"lake": lake_resource(lake)},
+        resources={"lake": lake_resource(lake), "flow": flow_resource()},
         sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
         schedules=[upkeep_schedule()],
         jobs=[*span_jobs(made), upkeep_job(lake)],
