@@ -94,9 +94,15 @@ class Landing:
                     self._since = self._clock()
 
     def maybe_roll(self, now: float | None = None) -> bool:
-        """Roll when `roll_seconds` have passed since the last roll; raises `SealError` for a seal that failed meanwhile."""
+        """Roll when `roll_seconds` have passed since the last roll, or `roll_bytes` lie in the log and no seal is under way.
+
+        Raises `SealError` for a seal that failed meanwhile.
+        """
         moment = self._clock() if now is None else now
         due = moment - self._rolled >= self._settings.roll_seconds
+        if not due and self._wal.bytes >= self._settings.roll_bytes:
+            # A seal that is behind would only be given more to do.
+            due = all(each.done.done() for each in self._closed)
         if due:
             self.roll(moment)
         else:
@@ -159,6 +165,9 @@ class Landing:
         except Exception as error:
             # Whatever it was, it must reach the thread that lands, with the segment's name.
             raise SealError(segment=str(segment.path), reason=f"{type(error).__name__}: {error}") from error
+        finally:
+            # Sorting and encoding took a multiple of the segment; the allocator would keep it until the next one.
+            pa.default_memory_pool().release_unused()
 
     def _new_failure(self) -> BaseException | None:
         """Forget what is sealed; the first failure that no call has raised yet."""

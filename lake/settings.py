@@ -20,6 +20,11 @@ class LakeSettings(BaseSettings):
 
     home: Path = Field(default=Path(".tickhouse"), description="Directory that holds the lake, its write-ahead log and its catalog.")
     roll_seconds: float = Field(default=45.0, ge=0.5, le=600, description="How often the write-ahead log becomes Parquet parts.")
+    roll_bytes: int = Field(
+        default=24 * 2**20,
+        ge=2**16,
+        description="Size at which the write-ahead log becomes Parquet parts before that; bounds their memory.",
+    )
     flush_seconds: float = Field(default=0.1, ge=0.01, le=0.25, description="Longest wait of an event before it is in the write-ahead log.")
     visible_after_seconds: float = Field(
         default=3.0, ge=0.2, le=60, description="How far ahead of its appearance a new file's instant lies; bears clock skew between hosts."

@@ -48,6 +48,17 @@ def test_it_rolls_when_the_time_has_come_and_not_before(settings: LakeSettings, 
     landing.drain_and_close()
 
 
+def test_it_rolls_early_when_the_log_has_grown_large(tmp_path: Path, clock: Clock) -> None:
+    landing = Landing(LakeSettings(home=tmp_path, roll_seconds=45, roll_bytes=65_536), "one", clock=clock)
+    landing.append({"trades": rows("trades", trade(1))})
+    assert not landing.maybe_roll()
+    landing.append({"trades": rows("trades", *(trade(number) for number in range(2, 2_000)))})
+    assert landing.maybe_roll()
+    landing.wait_sealed()
+    assert not landing.maybe_roll()
+    landing.drain_and_close()
+
+
 def test_the_lag_counts_from_the_oldest_row_that_is_not_in_parts(settings: LakeSettings, clock: Clock) -> None:
     landing = Landing(settings, "one", clock=clock)
     assert landing.lag().seconds == 0
