@@ -16,8 +16,10 @@ from typing import Any, Final
 from collectors.errors import ConfigError, UnknownChannel, UnknownExchange
 from collectors.registry import ALIASES
 from collectors.venue import Venue, Wanted
+from lake.bucket_sizes import bucket_sizes
+from lake.errors import BucketSizeError
 
-_TOP: Final = ("exchanges",)
+_TOP: Final = ("exchanges", "heatmap")
 _KEYS: Final = ("symbols", "channels", "depth", "redundant", "endpoints")
 _DEPTH: Final = range(1, 10_001)
 _FAMILIES: Final = (("ws://", "wss://"), ("http://", "https://"))
@@ -50,6 +52,10 @@ def parse(text: str, venues: Mapping[str, Venue], *, source: str = "tickhouse.to
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"configuration {source} is no TOML: {error}") from error
     _only(found, _TOP, where=source)
+    try:
+        bucket_sizes(found.get("heatmap", {}), source=source)
+    except BucketSizeError as error:
+        raise ConfigError(str(error)) from error
     tables = _table(found.get("exchanges"), f"exchanges in {source}")
     if not tables:
         raise ConfigError(f"{source} names no exchange: expected at least one table, e.g. [exchanges.binance]")

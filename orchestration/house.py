@@ -53,7 +53,7 @@ def run_house(
     port = free_port(host, port)
     prepare(lake, settings)
     url = f"http://{host}:{port}"
-    pages, daemon = dagster_programs(lake, host=host, port=port)
+    pages, daemon = dagster_programs(lake, config, host=host, port=port)
     supervisor = Supervisor(
         programs=(collector_program(lake, config), pages),
         logs=lake.house.root / "logs",

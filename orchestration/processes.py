@@ -184,10 +184,13 @@ def stopping_on_signals(supervisor: Supervisor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def dagster_programs(lake: LakeSettings, *, host: str, port: int) -> tuple[Program, Program]:
-    """Dagster's web server on `host` and `port` (one that is free), and its daemon, both on the instance of the home."""
+def dagster_programs(lake: LakeSettings, config: Path, *, host: str, port: int) -> tuple[Program, Program]:
+    """Dagster's web server on `host` and `port` (one that is free), and its daemon, both on the instance of the home.
+
+    `config` is the tickhouse.toml from which assets read what is configured there.
+    """
     workspace = str(workspace_file(lake))
-    env = environment(lake)
+    env = {**environment(lake), "TICKHOUSE_CONFIG": str(config.resolve())}
     python = sys.executable
     return (
         Program(

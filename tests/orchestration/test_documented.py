@@ -8,13 +8,14 @@ import pytest
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
+from assets.settings import FlowSettings
 from collectors.settings import CollectorSettings
 from lake.settings import LakeSettings
 from orchestration.cli.app import VERBS
 from orchestration.settings import OrchestrationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS: tuple[type[BaseSettings], ...] = (LakeSettings, CollectorSettings, OrchestrationSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (LakeSettings, CollectorSettings, OrchestrationSettings, FlowSettings)
 
 
 def variables() -> list[tuple[str, str, str]]:
