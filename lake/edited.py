@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import polars as pl
 import pyarrow as pa
 
 from lake import files
 from lake.derived import WriteResult, write_period
 from lake.files import Clock, now_us
 from lake.gather import Gathering
+from lake.merge import sort_rows
 from lake.parquet import row_count
 from lake.paths import Home
 from lake.periods import Period
@@ -55,3 +57,13 @@ def newest_rows(home: Home, dataset_name: str, period: Period, *, file: VisibleF
     file = file or newest_file(home, dataset_name, period)
     tables = [] if file is None else [table for _, found in Gathering(spec, [file.path]).tables() for table in found]
     return pa.concat_tables([spec.schema.empty_table(), *tables]).combine_chunks().select(spec.schema.names)
+
+
+def with_rows(dataset_name: str, former: pa.Table, rows: pa.Table) -> pa.Table:
+    """`former` with `rows` (at most one a unique key) in place of those of the same key, in the dataset's order."""
+    spec = dataset(dataset_name)
+    key = list(spec.unique_key)
+    fresh = pl.DataFrame(rows.select(key)).with_columns(pl.lit(value=True).alias("_fresh"))
+    replaced = pl.DataFrame(former.select(key)).join(fresh, on=key, how="left", maintain_order="left")["_fresh"].is_not_null()
+    kept = former.filter(pa.array(~replaced.to_numpy()))
+    return sort_rows(spec, pa.concat_tables([kept, rows.cast(spec.schema)]).combine_chunks())

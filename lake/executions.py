@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lake.edited import edit_period
+from lake.edited import edit_period, with_rows
 from lake.files import Clock, now_us
 from lake.paths import Home
 from lake.periods import Period
@@ -75,9 +74,5 @@ def _write(home: Home, entry: Entry, *, visible_after: float, clock: Clock) -> N
         [pa.array([value], field.type) for value, field in zip(values, spec.schema, strict=True)], schema=spec.schema
     )
 
-    def replaced(rows: pa.Table) -> pa.Table:
-        same = pc.and_(pc.equal(rows["run_id"], entry.run_id), pc.equal(rows["process"], entry.process))
-        same = pc.and_(same, pc.equal(rows["started"], pa.scalar(entry.started, rows["started"].type)))
-        return pa.concat_tables([rows.filter(pc.invert(same)), row])
-
-    edit_period(home, LOG, Period.of(entry.started, "day"), replaced, visible_after=visible_after, clock=clock)
+    day = Period.of(entry.started, "day")
+    edit_period(home, LOG, day, lambda former: with_rows(LOG, former, row), visible_after=visible_after, clock=clock)

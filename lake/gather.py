@@ -167,7 +167,7 @@ class Gathering:
             except _BROKEN as error:
                 raise UnreadableFile(path, str(error)) from error
             for row in keys.group_by(self._by).aggregate([([], "count_all")]).to_pylist():
-                counted[row["exchange"], row.get("symbol", "")] += row["count_all"]
+                counted[_key([row[name] for name in self._by])] += row["count_all"]
         return counted
 
     def _slices(self, key: Key) -> list[Stretch]:
@@ -213,7 +213,9 @@ def read_hour_rows(dataset: Dataset, path: Path, hour: Hour, *, columns: list[st
 
 
 def _key(values: list[str]) -> Key:
-    return values[0], values[1] if len(values) > 1 else ""
+    """The key of what a dataset has of exchange and symbol, in that order; of one without either all rows share a key."""
+    first, second, *_ = [*values, "", ""]
+    return first, second
 
 
 def _us(moment: datetime) -> int:

@@ -173,6 +173,11 @@ class Home:
         return self.root / "instruments"
 
     @property
+    def context(self) -> Path:
+        """What clients of outside sources remember: calls of a month, intervals known to be empty."""
+        return self.root / "context"
+
+    @property
     def dagster(self) -> Path:
         """DAGSTER_HOME of this home."""
         return self.root / "dagster"

@@ -16,17 +16,22 @@ from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
+from orchestration.context import context_assets, context_jobs, context_schedules
 from orchestration.jobs import span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
 from orchestration.resources import flow_resource, lake_resource
 from orchestration.sensors import landed_hours_sensor
 from orchestration.settings import OrchestrationSettings
+from sources.settings import ContextSettings
 
 
-def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | None = None) -> dg.Definitions:
+def build(
+    settings: OrchestrationSettings | None = None, lake: LakeSettings | None = None, *, sources: ContextSettings | None = None
+) -> dg.Definitions:
     """The definitions for these settings; settings not given are read from the environment. Runs are in-process."""
     settings = settings or OrchestrationSettings()
     lake = lake or LakeSettings()
+    sources = sources or ContextSettings()
     partitions = hourly_partitions(settings)
     with warnings.catch_warnings():
         # Backfill policies are marked beta in 1.13; without them each hour of a range would be a run of its own.
@@ -41,11 +46,11 @@ def build(settings: OrchestrationSettings | None = None, lake: LakeSettings | No
             liquidation_windows_asset(partitions),
         ]
     return dg.Definitions(
-        assets=[*landed_specs(partitions), *made],
-        resources={"lake": lake_resource(lake), "flow": flow_resource()},
+        assets=[*landed_specs(partitions), *made, *context_assets(settings, sources)],
+        resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
         sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
-        schedules=[upkeep_schedule()],
-        jobs=[*span_jobs(made), upkeep_job(lake)],
+        schedules=[upkeep_schedule(), *context_schedules(sources)],
+        jobs=[*span_jobs(made), upkeep_job(lake), *context_jobs()],
         executor=dg.in_process_executor,
     )
 

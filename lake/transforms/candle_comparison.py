@@ -14,6 +14,7 @@ PRICES: Final = ("open", "high", "low", "close")
 COMPARED: Final = (*KEY, *PRICES, "volume")
 """Columns both sides need."""
 
+_HOUR_US: Final = 3_600_000_000
 _SERIES: Final = ("exchange", "symbol", "timeframe")
 
 
@@ -44,4 +45,20 @@ def candle_comparison(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
             pl.when(their_volume > 0).then((pl.col("volume").sum() - their_volume) / their_volume).alias("volume_difference"),
         )
         .sort(_SERIES)
+    )
+
+
+def covered(candles: pl.DataFrame, hours: pl.DataFrame, *, width_us: int) -> pl.DataFrame:
+    """Those `candles` of which every hour is among `hours` (exchange, symbol, timestamp of the hour), in their order.
+
+    `width_us` is the width of their timeframe in microseconds: they lie within one hour, or are made of whole ones.
+    """
+    reach = max(width_us, _HOUR_US)
+    opened = pl.col("timestamp").dt.epoch("us") // reach * reach
+    whole = hours.unique().with_columns(opened.alias("_reach")).group_by("exchange", "symbol", "_reach").len()
+    enough = whole.filter(pl.col("len") == reach // _HOUR_US)
+    return (
+        candles.with_columns(opened.alias("_reach"))
+        .join(enough, on=["exchange", "symbol", "_reach"], how="semi", maintain_order="left")
+        .drop("_reach")
     )
