@@ -53,7 +53,7 @@ def candles_select(
 ) -> str:
     """The SELECT behind the view `candles`, or of some timeframes of it: the candle columns, then `date` and `hour`, of their open time."""
     text = _CandleText(home, tuple(timeframes), at=at, wal=wal, condemned=condemned)
-    return one_source([*text.expressions(), f"ours AS NOT MATERIALIZED ({union(text.branch(each) for each in timeframes)})"])
+    return one_source([*text.expressions(), f"ours AS NOT MATERIALIZED ({union(text.branch(each) for each in timeframes)})"], timeframes)
 
 
 @dataclass(frozen=True)
