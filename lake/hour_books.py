@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lake.derived import read_hour
 from lake.files import now_us
-from lake.gather import Gathering
+from lake.gather import STRETCH_ROWS, Gathering
 from lake.paths import Home, Hour
 from lake.registry import BOOK_DELTAS
 from lake.transforms.book_states import DELTA_COLUMNS, Books, books_at, heard, in_gap, joined
@@ -37,6 +37,7 @@ class HourBooks:
     instants: Sequence[int]
     at_us: int = field(default_factory=now_us)
     left_out: dict[str, str] = field(default_factory=dict)
+    stretch_rows: int = STRETCH_ROWS
 
     @property
     def watermark(self) -> int:
@@ -79,17 +80,17 @@ class HourBooks:
         """Rows of whole books, in order."""
         counted = hour_inputs(self.home, BOOK_DELTAS.name, self.hour, self.at_us)
         if len(counted) == 1 and counted[0].kind == "hour":
-            yield from _whole_keys(counted[0].path)
+            yield from _whole_books(counted[0].path, self.stretch_rows)
         else:
             table, _ = read_hour(self.home, BOOK_DELTAS.name, self.hour, at_us=self.at_us, columns=list(DELTA_COLUMNS))
             yield pl.DataFrame(table)
 
 
-def _whole_keys(path: Path) -> Iterator[pl.DataFrame]:
+def _whole_books(path: Path, stretch_rows: int) -> Iterator[pl.DataFrame]:
     """Stretches of a sealed file, those that are time slices of one large book put together."""
     slices: list[pa.Table] = []
     sliced = None
-    for stretch, tables in Gathering(BOOK_DELTAS, [path]).tables():
+    for stretch, tables in Gathering(BOOK_DELTAS, [path], stretch_rows=stretch_rows).tables():
         own = [table.select(DELTA_COLUMNS) for table in tables]
         if slices and (stretch.start is None or stretch.low != sliced):
             yield pl.DataFrame(pa.concat_tables(slices))
