@@ -13,9 +13,10 @@ from collectors.settings import CollectorSettings
 from lake.settings import LakeSettings
 from orchestration.cli.app import VERBS
 from orchestration.settings import OrchestrationSettings
+from sources.settings import ContextSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS: tuple[type[BaseSettings], ...] = (LakeSettings, CollectorSettings, OrchestrationSettings, FlowSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (LakeSettings, CollectorSettings, OrchestrationSettings, FlowSettings, ContextSettings)
 
 
 def variables() -> list[tuple[str, str, str]]:

@@ -13,13 +13,15 @@ from lake.registry import DATASETS, LANDED
 from lake.settings import LakeSettings
 from orchestration.definitions import build
 from orchestration.settings import OrchestrationSettings
+from sources.settings import ContextSettings
 
 COPY = Path(__file__).with_name("graph.txt")
 
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory) -> dg.Definitions:
-    return build(OrchestrationSettings(_env_file=None), LakeSettings(home=tmp_path_factory.mktemp("home"), _env_file=None))
+    lake = LakeSettings(home=tmp_path_factory.mktemp("home"), _env_file=None)
+    return build(OrchestrationSettings(_env_file=None), lake, sources=ContextSettings(_env_file=None))
 
 
 def described(definitions: dg.Definitions) -> str:
