@@ -21,7 +21,7 @@ from lake.paths import Hour
 from lake.periods import Period
 from lake.registry import Dataset
 
-P = TypeVar("P", Hour, Period)
+P = TypeVar("P", bound=Hour | Period)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def materialized(
     for hour, reason in outcome.failed.items():
         context.add_asset_metadata({"failed": reason}, asset_key=dataset.name, partition_key=partition_key(hour))
     for done in outcome.done:
-        context.add_asset_metadata(_hour_metadata(done), asset_key=dataset.name, partition_key=partition_key(done.hour))
+        context.add_asset_metadata(partition_metadata(done), asset_key=dataset.name, partition_key=partition_key(done.hour))
     return dg.MaterializeResult(
         asset_key=dataset.name,
         metadata={
@@ -99,7 +99,7 @@ def materialized(
             "hours": outcome.hours,
             "failed_hours": len(outcome.failed),
         },
-        check_results=list(checks),
+        check_results=[check._replace(asset_key=dg.AssetKey(dataset.name)) for check in checks],
     )
 
 
@@ -118,7 +118,8 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
     )
 
 
-def _hour_metadata(done: HourDone) -> dict[str, Any]:
+def partition_metadata(done: HourDone) -> dict[str, Any]:
+    """A partition's own figures, as its materialisation carries them."""
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": done.rows,
         "rows": done.rows,

@@ -11,6 +11,7 @@ from assets.books import book_assets
 from assets.candles import candle_assets
 from assets.coverage import coverage_asset
 from assets.flow import trade_flow_asset
+from assets.indicators import indicator_assets
 from assets.landed import compacted_assets, landed_specs
 from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
@@ -32,7 +33,7 @@ def build(
     settings = settings or OrchestrationSettings()
     lake = lake or LakeSettings()
     sources = sources or ContextSettings()
-    partitions = hourly_partitions(settings)
+    partitions, days, months = hourly_partitions(settings), daily_partitions(settings), monthly_partitions(settings)
     with warnings.catch_warnings():
         # Backfill policies are marked beta in 1.13; without them each hour of a range would be a run of its own.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -40,7 +41,8 @@ def build(
             *compacted_assets(partitions),
             coverage_asset(partitions),
             *candle_assets(partitions),
-            *longer_assets(daily_partitions(settings), monthly_partitions(settings)),
+            *longer_assets(days, months),
+            *indicator_assets(partitions, days, months),
             trade_flow_asset(partitions),
             book_assets(partitions),
             liquidation_windows_asset(partitions),
