@@ -7,10 +7,11 @@ Keep out: wire formats, request URLs, rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from collectors.books import Book, Follows, Levels, Sequencer
 from collectors.feeds import BookFeed
@@ -28,8 +29,7 @@ RESTARTED_AFTER: Final = 3
 """So many updates in a row that the book seems to hold, yet follow each other: the venue has begun to count anew."""
 
 
-@dataclass(slots=True, frozen=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True, gc=False):
     """One update of a diff stream: it holds what changed after `previous` (or before `first`) up to `last`.
 
     `sequences` names the sequence of each bid and each ask, where the venue does; `timestamp` is None where it sends none.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from math import isfinite
+from operator import itemgetter
 from typing import Final, Protocol, TypeAlias
 
 Level: TypeAlias = tuple[float, float]
@@ -19,8 +21,18 @@ Columns: TypeAlias = tuple[list[float], list[float]]
 
 WINDOW: Final = 128
 """Levels next to the touch that are kept in order."""
+_PRICE: Final = itemgetter(0)
 SETTLE_AFTER: Final = 8192
 """Levels taken until they are looked through, at the latest."""
+
+
+def sound(levels: Levels) -> bool:
+    """Whether every price is above 0, every amount at least 0, and all are finite."""
+    if not levels:
+        return True
+    prices, amounts = zip(*levels, strict=True)
+    # The sum holds whatever is not finite; the least of several numbers may miss one that is not a number.
+    return min(prices) > 0.0 and min(amounts) >= 0.0 and isfinite(sum(prices) + sum(amounts))
 
 
 class Side:
@@ -41,7 +53,7 @@ class Side:
     def load(self, levels: Iterable[Level]) -> None:
         """Replace the side."""
         self._amounts = dict(levels)
-        self._rebuild()
+        self._order()
 
     def apply(self, levels: Levels) -> None:
         """Set the amount resting at each price; 0 deletes, and deleting an unknown price is harmless."""
@@ -66,7 +78,9 @@ class Side:
 
     def levels(self) -> list[Level]:
         """All levels, best first."""
-        return self.top(len(self._amounts))
+        found = [level for level in self._amounts.items() if level[1] > 0]
+        found.sort(key=_PRICE, reverse=self._descending)
+        return found
 
     def best(self) -> float | None:
         """The best price, None when the side is empty."""
@@ -107,6 +121,11 @@ class Side:
     def _rebuild(self) -> list[float]:
         """Throw out what rests at no amount and start the window anew; returns all prices, ascending."""
         self._amounts = {price: amount for price, amount in self._amounts.items() if amount > 0}
+        return self._order()
+
+    def _order(self) -> list[float]:
+        if self._amounts and min(self._amounts.values()) <= 0:
+            return self._rebuild()
         prices = sorted(self._amounts)
         self._touched.clear()
         self._pending = self._loose = 0

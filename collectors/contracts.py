@@ -6,10 +6,12 @@ Put here: the arithmetic. Keep out: which instrument has which size (venues).
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collectors.books import Level
     from collectors.venue import Instrument
 
 
@@ -21,7 +23,7 @@ _MOST: Final = 1 << 53
 class Contract:
     """What one contract holds: `size` base units, or, where it is `inverse`, `size` units of the quote."""
 
-    __slots__ = ("_parts", "_times", "inverse", "size")
+    __slots__ = ("_exact", "_parts", "_times", "inverse", "is_base", "size")
 
     def __init__(self, size: float = 1.0, *, inverse: bool = False) -> None:
         self.size = size
@@ -30,16 +32,28 @@ class Contract:
         value = Fraction(repr(size)) if isfinite(size) else Fraction(1)
         self._times = value.numerator
         self._parts = value.denominator
-
-    @classmethod
-    def of(cls, instrument: Instrument) -> Contract:
-        """The contract of an instrument."""
-        return cls(instrument.contract_size, inverse=instrument.inverse)
-
-    @property
-    def is_base(self) -> bool:
+        self._exact = _MOST / max(self._times, 1) if max(self._times, self._parts) < _MOST else 0.0
+        """Whole amounts below this give an exact numerator."""
+        self.is_base = size == 1.0 and not inverse
         """True where amounts are base units already."""
-        return self.size == 1.0 and not self.inverse
+
+    @staticmethod
+    def of(instrument: Instrument) -> Contract:
+        """The contract of an instrument; those of one size are one object."""
+        return _shared(instrument.contract_size, inverse=instrument.inverse)
+
+    def levels(self, levels: list[Level]) -> list[Level]:
+        """Book levels in base units; the very list where amounts are base units already."""
+        if self.is_base or not levels:
+            return levels
+        if not self.inverse:
+            amounts = [amount for _, amount in levels]
+            if -self._exact < min(amounts) and max(amounts) < self._exact and all(map(float.is_integer, amounts)):
+                # Whole contracts: numerator and denominator are exact as floats, and so the division is what `base` computes.
+                times, parts = float(self._times), float(self._parts)
+                return [(price, amount * times / parts) for price, amount in levels]
+        base = self.base
+        return [(price, base(amount, price)) for price, amount in levels]
 
     def base(self, amount: float, price: float) -> float:
         """Base units of `amount` contracts at a price; infinitely many where an inverse one has no price."""
@@ -52,3 +66,8 @@ class Contract:
         if (millionths := round(amount * _PLACES)) / _PLACES == amount:
             return millionths * self._times / (self._parts * _PLACES)
         return amount * self.size
+
+
+@lru_cache(maxsize=4096)
+def _shared(size: float, *, inverse: bool) -> Contract:
+    return Contract(size, inverse=inverse)

@@ -7,10 +7,11 @@ Keep out: wire formats, subscriptions, rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain
 from typing import Final, TypeAlias
 from zlib import crc32
+
+import msgspec
 
 from collectors.books import Book, Follows, Levels
 from collectors.feeds import BookFeed
@@ -29,8 +30,7 @@ CROSSED_PATIENCE: Final = 60_000_000
 _UNBOUNDED: Final = 1 << 62
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class BookFrame:
+class BookFrame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One frame of a book, amounts in base units. `spelled` holds price:amount of each level as sent, where a checksum needs it."""
 
     bids: Levels
@@ -57,8 +57,9 @@ def linked(applied: int, previous: int | None, sequence: int) -> Follows:
 
 def interleaved_checksum(book: TextBook) -> int:
     """Signed CRC32 over bid:amount:ask:amount… of the best 25 levels as the wire spelled them; a side that ends is left out."""
-    pairs = zip_longest(book.bids.spelled(CHECKED_LEVELS), book.asks.spelled(CHECKED_LEVELS))
-    found = crc32(b":".join([text for pair in pairs for text in pair if text is not None]))
+    bids, asks = book.bids.spelled(CHECKED_LEVELS), book.asks.spelled(CHECKED_LEVELS)
+    shorter = min(len(bids), len(asks))
+    found = crc32(b":".join([*chain.from_iterable(zip(bids, asks, strict=False)), *bids[shorter:], *asks[shorter:]]))
     return found - (1 << 32) if found >= 1 << 31 else found
 
 

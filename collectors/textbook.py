@@ -6,7 +6,7 @@ Put here: levels that remember their digits, truncation to a depth, the top as t
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from collectors.books import Columns, Level
@@ -33,30 +33,34 @@ def digits(text: bytes, decimals: int) -> bytes:
 class TextSide:
     """One side, always in order; the best `depth` levels are kept."""
 
-    __slots__ = ("_descending", "_levels", "_prices", "depth")
+    __slots__ = ("_amounts", "_descending", "_prices", "_texts", "depth")
 
     def __init__(self, *, descending: bool, depth: int) -> None:
         self.depth = depth
         self._descending = descending
         self._prices: list[float] = []
-        self._levels: dict[float, TextLevel] = {}
+        self._amounts: dict[float, float] = {}
+        self._texts: dict[float, bytes] = {}
 
     def load(self, levels: Iterable[TextLevel]) -> None:
         """Replace the side."""
-        self._levels = {level[0]: level for level in levels if level[1] > 0}
-        self._prices = sorted(self._levels)
+        kept = [level for level in levels if level[1] > 0]
+        self._amounts = {price: amount for price, amount, _ in kept}
+        self._texts = {price: text for price, _, text in kept}
+        self._prices = sorted(self._amounts)
         self.truncate()
 
     def apply(self, levels: Iterable[TextLevel]) -> None:
         """Take levels in their order, one price may come twice; 0 deletes, and deleting an unknown price is harmless."""
-        known, prices = self._levels, self._prices
-        for level in levels:
-            price = level[0]
-            if level[1] > 0:
-                if price not in known:
+        amounts, texts, prices = self._amounts, self._texts, self._prices
+        for price, amount, text in levels:
+            if amount > 0:
+                if price not in amounts:
                     insort(prices, price)
-                known[price] = level
-            elif known.pop(price, None) is not None:
+                amounts[price] = amount
+                texts[price] = text
+            elif amounts.pop(price, None) is not None:
+                del texts[price]
                 del prices[bisect_left(prices, price)]
         if len(prices) > self.depth:
             self.truncate()
@@ -68,33 +72,34 @@ class TextSide:
             gone = self._prices[:surplus] if self._descending else self._prices[-surplus:]
             del self._prices[slice(0, surplus) if self._descending else slice(-surplus, None)]
             for price in gone:
-                del self._levels[price]
+                del self._amounts[price]
+                del self._texts[price]
 
     def respell(self, spell: dict[float, TextLevel]) -> None:
         """Replace the digits of levels that are there."""
-        self._levels.update({price: level for price, level in spell.items() if price in self._levels})
+        for price, level in spell.items():
+            if price in self._texts:
+                self._texts[price] = level[2]
 
     def text(self, count: int) -> bytes:
         """Digits of the best `count` levels in one string, best first."""
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
-        levels = self._levels
-        return b"".join([levels[price][2] for price in prices])
+        return b"".join(self.spelled(count))
 
     def spelled(self, count: int) -> list[bytes]:
         """Digits of each of the best `count` levels, best first."""
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
-        levels = self._levels
-        return [levels[price][2] for price in prices]
+        return list(map(self._texts.__getitem__, self._best(count)))
 
     def columns(self, count: int) -> Columns:
         """Prices and amounts of the best `count` levels, best first."""
-        prices = self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
-        levels = self._levels
-        return prices, [levels[price][1] for price in prices]
+        prices = self._best(count)
+        return prices, list(map(self._amounts.__getitem__, prices))
 
     def top(self, count: int) -> list[Level]:
         """The best `count` levels, best first."""
         return list(zip(*self.columns(count), strict=True))
+
+    def _best(self, count: int) -> list[float]:
+        return self._prices[: -count - 1 : -1] if self._descending else self._prices[:count]
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -114,10 +119,12 @@ class TextBook:
         self.bids.load(bids)
         self.asks.load(asks)
 
-    def apply(self, bids: Iterable[TextLevel], asks: Iterable[TextLevel]) -> None:
+    def apply(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> None:
         """Take one update."""
-        self.bids.apply(bids)
-        self.asks.apply(asks)
+        if bids:
+            self.bids.apply(bids)
+        if asks:
+            self.asks.apply(asks)
 
     def resize(self, depth: int) -> None:
         """Keep another number of levels from now on."""

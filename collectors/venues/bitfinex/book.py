@@ -9,7 +9,8 @@ Put here: that procedure. Keep out: frames, sequence numbers, subscriptions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 from collectors.errors import FrameError
@@ -17,7 +18,7 @@ from collectors.feeds import BookFeed
 from collectors.streamed import interleaved_checksum
 from collectors.textbook import TextBook, TextLevel
 from collectors.venue import Checksums
-from collectors.venues.bitfinex.messages import EXCHANGE, SpelledLevel, number
+from collectors.venues.bitfinex.messages import EXCHANGE, SpelledLevel
 
 LENGTHS: Final = (1, 25, 100, 250)
 RENEW_PATIENCE: Final = 15_000_000
@@ -60,7 +61,7 @@ class CheckedBook:
             self._renew()
 
     def snapshot(
-        self, levels: list[SpelledLevel], *, length: int, timestamp: int | None, received: int | None, sequence: int | None
+        self, levels: Sequence[SpelledLevel], *, length: int, timestamp: int | None, received: int | None, sequence: int | None
     ) -> None:
         """Step 1."""
         bids, asks = _sides(levels)
@@ -74,7 +75,7 @@ class CheckedBook:
         self._asked = self._doubted = self._unsure = self._refreshed = None
         self.feed.opened(timestamp=timestamp, received=received, sequence=sequence)
 
-    def update(self, levels: list[SpelledLevel], *, timestamp: int | None, received: int | None, sequence: int | None) -> None:
+    def update(self, levels: Sequence[SpelledLevel], *, timestamp: int | None, received: int | None, sequence: int | None) -> None:
         """Step 2, for one level or several."""
         bids, asks = _sides(levels)
         if not self.feed.live:
@@ -122,14 +123,17 @@ class CheckedBook:
             self._renew()
 
 
-def _sides(levels: list[SpelledLevel]) -> tuple[list[TextLevel], list[TextLevel]]:
+def _sides(levels: Sequence[SpelledLevel]) -> tuple[list[TextLevel], list[TextLevel]]:
     """Bids and asks with their text; a deleted level has amount 0. Raises `FrameError`."""
     bids: list[TextLevel] = []
     asks: list[TextLevel] = []
     for raw_price, count, raw_amount in levels:
         price_text, amount_text = bytes(raw_price).strip(b'"'), bytes(raw_amount).strip(b'"')
-        price, amount = number(price_text), number(amount_text)
-        if price <= 0 or amount == 0 or count < 0:
+        try:
+            price, amount = float(price_text), float(amount_text)
+        except ValueError as error:
+            raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} holds no numbers") from error
+        if not (0.0 < price < inf and -inf < amount < inf and amount and count >= 0):
             raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} names no price or no side")
         side = bids if amount > 0 else asks
         side.append((price, abs(amount) if count else 0.0, b"%b:%b" % (price_text, amount_text)))

@@ -5,6 +5,7 @@ Put here: shapes, decoders, where sequence and time stand in a frame. Keep out: 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any, Final
@@ -33,7 +34,7 @@ Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 TradeRow = tuple[Int, Int, float, float]
 """(id, milliseconds, amount with the taker's sign, price)."""
 
-SpelledLevel = tuple[Raw, int, Raw]
+SpelledLevel = tuple[Raw, int, Raw] | tuple[bytes, int, bytes]
 """(price, count, amount with the side's sign)."""
 
 
@@ -70,12 +71,35 @@ class Frame:
 
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 decode_event = msgspec.json.Decoder(Event).decode
-decode_level = msgspec.json.Decoder(SpelledLevel).decode
-decode_levels = msgspec.json.Decoder(list[SpelledLevel]).decode
+_RawLevel = tuple[Raw, int, Raw]
+decode_level = msgspec.json.Decoder(_RawLevel).decode
+decode_levels = msgspec.json.Decoder(list[_RawLevel]).decode
 decode_trade = msgspec.json.Decoder(TradeRow, strict=False).decode
 decode_trades = msgspec.json.Decoder(list[TradeRow], strict=False).decode
 decode_row = msgspec.json.Decoder(list[Any]).decode
 decode_rows = msgspec.json.Decoder(list[list[Any]]).decode
+
+
+_COUNT: Final = rb"(0|[1-9]\d{0,17})"
+_NUMBER: Final = rb"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+_ONE_LEVEL: Final = re.compile(rb"\[%b,\[%b,%b,%b\](?:,%b)?(?:,%b)?\]" % (_COUNT, _NUMBER, _COUNT, _NUMBER, _COUNT, _COUNT))
+one_level: Final = _ONE_LEVEL.fullmatch
+"""A frame whose payload is three numbers, as nearly all are: channel, price, count, amount, then sequence and time where there are any.
+
+What does not match is for `take_apart`; what does, comes out of it the same."""
+
+
+def numbered(first: bytes | None, second: bytes | None) -> tuple[int | None, int | None]:
+    """Sequence and time (microseconds) of the numbers that end a frame."""
+    sequence = time = None
+    for text in (first, second):
+        if text is not None:
+            number = int(text)
+            if number < _EARLIEST_MS:
+                sequence = number
+            else:
+                time = event_time(EXCHANGE, number)
+    return sequence, time
 
 
 def take_apart(frame: bytes | str) -> Frame:
@@ -107,17 +131,6 @@ def take_apart(frame: bytes | str) -> Frame:
             time = event_time(EXCHANGE, number)
     named = (names[0], names[1]) if len(names) == 2 else None
     return Frame(msgspec.json.decode(bytes(parts[0]), type=int), kind, body, sequence, time, named)
-
-
-def number(text: bytes) -> float:
-    """A spelled number; raises `FrameError` when it is none."""
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise FrameError(EXCHANGE, f"{text!r} is no number") from error
-    if not isfinite(value):
-        raise FrameError(EXCHANGE, f"{text!r} is not finite")
-    return value
 
 
 def column(row: list[Any], place: int) -> float | None:

@@ -6,6 +6,7 @@ the checksum procedure (`book`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -92,9 +93,12 @@ class PublicSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
-            self.clock = received
+            self.last_received = self.clock = received
+            if received >= self.next_hour:
+                self.see_time(received)
         try:
+            if isinstance(frame, bytes) and (found := wire.one_level(frame)) is not None:
+                return self._level(found, received)
             if frame[:1] in (b"{", "{"):
                 return self._event(wire.decode_event(frame))
             return self._data(wire.take_apart(frame), received)
@@ -186,6 +190,30 @@ class PublicSession(BaseSession):
                 self.refused(event)
         return Outcome.CONTROL
 
+    def _level(self, found: re.Match[bytes], received: int | None) -> Outcome:
+        """One level of a book; what `_data` and `_book` make of such a frame, without taking it apart piece by piece."""
+        number, price, count, amount, first, second = found.groups()
+        sequence, time = wire.numbered(first, second) if first is not None else (None, None)
+        channel = self.channels.get(int(number))
+        if channel is None or channel.kind != "book":
+            return self._data(wire.take_apart(found[0]), received)
+        if received is None:
+            received = self._undated(time)
+        if sequence is not None and self._numbered and not self._follows(sequence):
+            return Outcome.IGNORED
+        book = self.checked_books.get(channel.symbol) or self.checked_book(channel)
+        book.update([(price, int(count), amount)], timestamp=time, received=received, sequence=sequence)
+        return Outcome.DECODED
+
+    def _undated(self, time: int | None) -> int | None:
+        """The receive time of a frame of a recording without a clock: none where the frame has a time of its own, else the newest time met,
+        or the earliest there can be.
+        """
+        if time is not None:
+            self.clock = time
+            return None
+        return self.clock if self.clock is not None else GENESIS
+
     def _data(self, frame: wire.Frame, received: int | None) -> Outcome:
         if frame.time is not None and received is None:
             self.clock = frame.time
@@ -246,9 +274,8 @@ class PublicSession(BaseSession):
 
     def _book(self, channel: Channel, frame: wire.Frame, received: int | None) -> None:
         book = self.checked_books.get(channel.symbol) or self.checked_book(channel)
-        if received is None and frame.time is None:
-            # A recording without any clock: the newest time met, or the earliest there can be, stands in.
-            received = self.clock if self.clock is not None else GENESIS
+        if received is None:
+            received = self._undated(frame.time)
         if frame.kind == "cs":
             now = received if received is not None else frame.time
             book.check(msgspec.json.decode(frame.body, type=int), now=now or GENESIS)

@@ -77,7 +77,9 @@ class BitgetSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
+            self.last_received = received
+            if received >= self.next_hour:
+                self.see_time(received)
         if frame in (b"pong", "pong"):
             return Outcome.CONTROL
         try:

@@ -80,7 +80,9 @@ class BybitSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
+            self.last_received = received
+            if received >= self.next_hour:
+                self.see_time(received)
         try:
             envelope = wire.decode_envelope(frame)
             if envelope.topic:

@@ -7,6 +7,7 @@ Keep out: subscriptions (`live`), recordings (`recorded`), the Exchange feed (`e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from math import isfinite
 from typing import Final
 
@@ -203,18 +204,18 @@ class AdvancedSession(ProductSession):
     def _levels(self, event: wire.BookEvent, sent: int | None) -> tuple[list[tuple[float, float]], list[tuple[float, float]], int]:
         """Bids, asks and the time of an event; a snapshot may carry the epoch instead of times, so the envelope's counts."""
         contract = self.contract(event.product_id)
-        sides: dict[str, list[tuple[float, float]]] = {"bid": [], "offer": []}
-        for update in event.updates:
-            if not (isfinite(update.price_level) and isfinite(update.new_quantity)):
-                raise FrameError(EXCHANGE, f"book level {update.price_level} {update.new_quantity} is not finite")
-            sides[update.side].append((update.price_level, contract.base(update.new_quantity, update.price_level)))
+        updates = event.updates
+        bids = [(update.price_level, update.new_quantity) for update in updates if update.side == "bid"]
+        asks = [(update.price_level, update.new_quantity) for update in updates if update.side == "offer"]
+        if not isfinite(sum(chain.from_iterable(bids)) + sum(chain.from_iterable(asks))):
+            raise FrameError(EXCHANGE, f"book of {event.product_id} holds a level that is not finite")
         time = sent
         if event.type == "update" or sent is None:
             times = [wire.time_us(text) for text in {update.event_time for update in event.updates if update.event_time}]
             time = max((time for time in times if time > GENESIS), default=sent)
         if time is None:
             raise FrameError(EXCHANGE, f"book frame of {event.product_id} has no time")
-        return sides["bid"], sides["offer"], time
+        return contract.levels(bids), contract.levels(asks), time
 
     def _count(self, number: int | None, received: int | None) -> bool:
         """Follow the count of frames; False when a frame comes late, so that its book frames are older than the book."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import chain
-from math import isfinite
 from typing import Final
 
 import msgspec
 
 from collectors.alignment import Diff, DiffBook
-from collectors.books import Book, Levels
+from collectors.books import Book, Levels, sound
 from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -77,7 +75,9 @@ class HtxSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
+            self.last_received = received
+            if received >= self.next_hour:
+                self.see_time(received)
         try:
             return self._route(wire.decode_frame(wire.unpacked(frame)), received)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -278,13 +278,10 @@ class HtxSession(BaseSession):
     def _levels(self, instrument: Instrument, tick: wire.BookTick) -> tuple[Levels, Levels]:
         """Levels in base units; a missing side is empty."""
         bids, asks = tick.bids or [], tick.asks or []
-        if not isfinite(sum(chain.from_iterable(chain(bids, asks)))) or any(p <= 0 or a < 0 for p, a in chain(bids, asks)):
+        if not (sound(bids) and sound(asks)):
             raise FrameError(EXCHANGE, f"book levels of {instrument.native} hold a price or amount that cannot be")
         contract = contract_of(instrument)
-        if contract.is_base:
-            return bids, asks
-        base = contract.base
-        return [(price, base(amount, price)) for price, amount in bids], [(price, base(amount, price)) for price, amount in asks]
+        return contract.levels(bids), contract.levels(asks)
 
     def _price(self, native: str, channel: str, frame: wire.Frame, received: int | None) -> Outcome:
         """Basis carries the index price, of the minute's start (open) or running (close); mark_price is shaped like a candle."""

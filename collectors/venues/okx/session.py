@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from collectors.books import Book, Level
+from collectors.books import Book, Level, sound
 from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
@@ -68,7 +68,9 @@ class OkxSession(BaseSession):
     def feed(self, frame: bytes | str, received: int | None) -> Outcome:
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         if received is not None:
-            self.see(received)
+            self.last_received = received
+            if received >= self.next_hour:
+                self.see_time(received)
         if isinstance(frame, str):
             frame = frame.encode()
         if frame == b"pong":
@@ -199,8 +201,9 @@ class OkxSession(BaseSession):
     def _books(self, native: str, data: msgspec.Raw, *, rank: int, update: bool, received: int | None) -> Outcome:
         if not self.admits(native):
             return Outcome.IGNORED
-        frames = [book_frame(row, self.names[native].contract) for row in wire.decode_books(data)]
-        book = self.book(native, rank=rank)
+        symbol, contract = self.names[native]
+        frames = [book_frame(row, contract) for row in wire.decode_books(data)]
+        book = self.streamed.get(symbol) or self.book(native, rank=rank)
         if not book.takes(rank, snapshot=not update):
             return Outcome.IGNORED
         for frame in frames:
@@ -327,13 +330,10 @@ def levels_of(spelled: list[wire.Spelled], contract: Contract) -> list[Level]:
         levels = [(float(level[0]), float(level[1])) for level in spelled]
     except (ValueError, IndexError) as error:
         raise FrameError(EXCHANGE, f"a book level holds no price and amount: {error}") from error
-    for price, amount in levels:
-        if not (0.0 < price < inf and 0.0 <= amount < inf):
-            raise FrameError(EXCHANGE, f"book level has price {price} and amount {amount}, expected a price above 0")
-    if contract.is_base:
-        return levels
-    base = contract.base
-    return [(price, base(amount, price)) for price, amount in levels]
+    if not sound(levels):
+        price, amount = next(((p, a) for p, a in levels if not (0.0 < p < inf and 0.0 <= a < inf)), levels[0])
+        raise FrameError(EXCHANGE, f"book level has price {price} and amount {amount}, expected a price above 0")
+    return contract.levels(levels)
 
 
 def spelling_of(spelled: list[wire.Spelled]) -> list[bytes]:
