@@ -8,7 +8,7 @@ quicker. Both do the same arithmetic, so that a value never depends on which oth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -33,34 +33,33 @@ class Grid:
     remembered: Integers
     added: Integers
     resumes: int
+    new: Flags | None = field(init=False)
+    """Which cells are new candles, a row a history (transposed to the grid); None where all cells are."""
+
+    def __post_init__(self) -> None:
+        rows = np.arange(int(self.sizes.max()))
+        new = (rows >= self.remembered[:, None]) & (rows < self.sizes[:, None])
+        object.__setattr__(self, "new", None if new.all() else new)
 
     @property
     def sizes(self) -> Integers:
         """Rows of each history."""
         return self.remembered + self.added
 
-    @property
-    def new(self) -> Flags:
-        """Which cells are new candles; a row a history, transposed to the grid."""
-        rows = np.arange(int(self.sizes.max()))
-        return (rows >= self.remembered[:, None]) & (rows < self.sizes[:, None])
-
     def laid(self, remembered: Floats, added: Floats) -> Floats:
         """A grid of flat values, history after history."""
         bars, histories = int(self.sizes.max()), len(self.sizes)
-        new = self.new
-        if new.all():
+        if self.new is None:
             return np.ascontiguousarray(added.reshape(histories, bars).T)
         cells = np.zeros((histories, bars))
-        cells[new] = added
+        cells[self.new] = added
         cells[np.arange(bars) < self.remembered[:, None]] = remembered
         return np.ascontiguousarray(cells.T)
 
     def flat(self, values: Floats) -> Floats:
         """The new candles' values of a grid, history after history."""
-        new = self.new
         cells = np.ascontiguousarray(values.T)
-        return cells.ravel() if new.all() else cells[new]
+        return cells.ravel() if self.new is None else cells[self.new]
 
     def last(self, values: Floats) -> Floats:
         """The value of each history's last candle."""

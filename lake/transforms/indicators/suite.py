@@ -218,16 +218,20 @@ def _series(
 
 
 def _rows(candles: pl.DataFrame, series: dict[str, Floats], rate: pl.Series) -> pl.DataFrame:
-    """The block's rows: key, series, and what a candle gives by itself; what is no number is null."""
+    """The block's rows: key, series, and what a candle gives by itself; what would be divided by zero is null."""
     opened, high, low, close = (pl.col(name) for name in _PRICES[:4])
-    frame = candles.with_columns(*(pl.Series(name, values) for name, values in series.items()), rate.alias("rate"))
-    return frame.with_columns(
-        bbw202=(pl.col("bbu202") - pl.col("bbl202")) / pl.col("bbm202") * 100.0,
-        diff_ema200_pct=(close - pl.col("ema200")) / close * 100.0,
-        range_pct=(close - opened) / opened * 100.0,
-        high_low_range_pct=(high - low) / low * 100.0,
+    frame = candles.with_columns(*(pl.Series(name, values).fill_nan(None) for name, values in series.items()), rate.alias("rate"))
+    quotients = {
+        "bbw202": (pl.col("bbu202") - pl.col("bbl202")) / pl.col("bbm202") * 100.0,
+        "diff_ema200_pct": (close - pl.col("ema200")) / close * 100.0,
+        "range_pct": (close - opened) / opened * 100.0,
+        "high_low_range_pct": (high - low) / low * 100.0,
+    }
+    whole = frame.with_columns(
+        *(pl.when(value.is_finite()).then(value).alias(name) for name, value in quotients.items()),
         volume_usd=pl.col("volume") * close * pl.col("rate"),
-    ).select(*ROW_KEY, *(pl.when(pl.col(name).is_finite()).then(name).cast(INDICATOR_SCHEMA[name]) for name in INDICATORS))
+    )
+    return whole.select(*ROW_KEY, *(pl.col(name).cast(INDICATOR_SCHEMA[name]) for name in INDICATORS))
 
 
 def _after(grid: Grid, parts: pl.DataFrame, recursions: dict[str, Floats], prices: tuple[Floats, Floats, Floats]) -> pl.DataFrame:
