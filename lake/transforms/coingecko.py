@@ -30,13 +30,16 @@ RAW_SCHEMA: Final = pl.Schema(
 """Columns of a snapshot as it was fetched, prices in USD; all but the first three may be null."""
 
 
+_EDGE: Final = 1e-12
+
+
 def near_ath(percent: int) -> pl.Expr:
     """The flag athN of N = `percent`: `close` lies at most that many per cent below `ath` (a new high included).
 
     The uniform reading of "within N % of the all-time high" for 5, 10, 15 and 90 alike. Null where either price is unknown, or `ath` is
-    not above 0. In whole terms of both prices, so that 95 of 100 is within 5 % whatever 0.05 is in binary.
+    not above 0. The edge belongs to it, to 1e-12: 0.95 of a high is within 5 % whatever the two are in binary.
     """
-    flag = (pl.col("ath") - pl.col("close")) * 100 <= percent * pl.col("ath")
+    flag = pl.col("close") * 100 >= (100 - percent) * (1 - _EDGE) * pl.col("ath")
     return pl.when(pl.col("ath") > 0).then(flag).alias(f"ath{percent}")
 
 

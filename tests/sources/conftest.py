@@ -1,0 +1,18 @@
+"""One simulator for the tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sources.outside import Outside
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    world = Outside(tmp_path_factory.mktemp("outside"))
+    try:
+        yield world
+    finally:
+        world.stop()
