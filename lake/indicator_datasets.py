@@ -1,4 +1,4 @@
-"""The datasets of indicators and of the states they are carried on from, one of each a span of partitions.
+"""The datasets of indicators, of the states they go on from and of further studies, one of each a span of partitions.
 
 Put here: their columns, keys and units, made from `lake.transforms.indicators.definitions`; `lake.registry` lists them among all others.
 Keep out: how they are computed.
@@ -66,6 +66,12 @@ STATE_COLUMNS: Final[tuple[Column, ...]] = (
     ),
 )
 
+STUDY_COLUMNS: Final[tuple[Column, ...]] = (
+    *INDICATOR_COLUMNS[:5],
+    _c("study", pa.string(), "Column of a study of pandas-ta-classic, e.g. ta_adx_14."),
+    _c("value", pa.float64(), "Its value, in the unit the study has."),
+)
+
 _KEY: Final = ("exchange", "symbol", "timeframe", "timestamp", "source")
 
 
@@ -79,13 +85,18 @@ def indicator_state_dataset(span: Span) -> str:
     return f"indicator_state_{span}"
 
 
-def _of(span: Span, name: str, description: str, columns: tuple[Column, ...]) -> Dataset:
+def indicator_study_dataset(span: Span) -> str:
+    """Name of the dataset with further studies of all candles whose partitions are of `span`: `indicator_studies_hour`."""
+    return f"indicator_studies_{span}"
+
+
+def _of(span: Span, name: str, description: str, columns: tuple[Column, ...], *, key: tuple[str, ...] = _KEY) -> Dataset:
     return Dataset(
         name=name,
         description=description,
         columns=columns,
-        sort_key=_KEY,
-        unique_key=_KEY,
+        sort_key=key,
+        unique_key=key,
         time_column="timestamp",
         merge="last",
         landed=False,
@@ -94,7 +105,7 @@ def _of(span: Span, name: str, description: str, columns: tuple[Column, ...]) ->
 
 
 def indicator_datasets() -> tuple[Dataset, ...]:
-    """Indicators and states of every span."""
+    """Indicators, states and studies of every span."""
     spans: tuple[Span, ...] = ("hour", "day", "month")
     rows = (
         _of(span, indicator_dataset(span), f"The core suite of indicators on candles of {_TIMEFRAMES[span]}.", INDICATOR_COLUMNS)
@@ -109,4 +120,14 @@ def indicator_datasets() -> tuple[Dataset, ...]:
         )
         for span in spans
     )
-    return (*rows, *states)
+    studies = (
+        _of(
+            span,
+            indicator_study_dataset(span),
+            f"Further studies on candles of {_TIMEFRAMES[span]}, as tickhouse.toml names them; one row a value.",
+            STUDY_COLUMNS,
+            key=(*_KEY, "study"),
+        )
+        for span in spans
+    )
+    return (*rows, *states, *studies)

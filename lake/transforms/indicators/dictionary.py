@@ -57,6 +57,10 @@ order; a table gives them by name. Columns are the library's names in lower case
 `{PREFIX}dmp_14`, `{PREFIX}dmn_14`), one history at a time, with the library's own warm-up and definitions. A study is tried once
 on made-up candles: an unknown name or parameter is refused with the names that are allowed, and so is one that looks ahead, such
 as the centred `dpo`; of those that look ahead in part, such as `ichimoku`, the other columns are given.
+
+In the lake they stand one row a value in `indicator_studies_hour`, `_day` and `_month` (columns `study` and `value`), so that naming
+another study changes no table. They are computed with a look-back that is found by trying, after which values equal those of a longer
+history to 1e-9; a study that adds up from the first candle on (`obv`) has none.
 """
 
 

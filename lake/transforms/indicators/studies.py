@@ -96,7 +96,7 @@ def _study(item: object) -> Study:
 def _tried(study: Study) -> tuple[str, ...]:
     """The study's columns: those that it gives for made-up candles and that candles still to come leave as they are."""
     longest = max((int(value) for _, value in study.parameters if isinstance(value, (int, float))), default=0)
-    frame = _probe(_PROBE_BARS + 4 * longest)
+    frame = _frame(probe_candles(_PROBE_BARS + 4 * longest))
     whole, earlier = (_results(study, each, "made-up candles") for each in (frame, frame[:-_PROBE_CUT]))
     if not whole:
         raise IndicatorError(f"study {study.name} with {dict(study.parameters)} gives no column, expected parameters it can work with")
@@ -207,17 +207,19 @@ def _frame(history: pl.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(prices, index=pd.DatetimeIndex(times))
 
 
-def _probe(bars: int) -> pd.DataFrame:
-    """Candles of no market, to see which columns a study gives."""
-    import pandas as pd
-
-    close = 100.0 + np.cumsum(np.sin(np.arange(bars) * 1.7) + np.cos(np.arange(bars) * 0.31))
+def probe_candles(bars: int) -> pl.DataFrame:
+    """Minutes of no market, to see what a study gives; columns as `suite.compute` takes them, one history."""
+    bar = np.arange(bars)
+    close = 100.0 + np.cumsum(np.sin(bar * 1.7) + np.cos(bar * 0.31))
     opened = np.concatenate(([100.0], close[:-1]))
-    prices = {
-        "open": opened,
-        "high": np.maximum(opened, close) + 0.5,
-        "low": np.minimum(opened, close) - 0.5,
-        "close": close,
-        "volume": 1000.0 + 100.0 * np.sin(np.arange(bars)),
-    }
-    return pd.DataFrame(prices, index=pd.date_range("2024-01-01", periods=bars, freq="h"))
+    return pl.DataFrame(
+        {
+            **dict.fromkeys(KEY, ""),
+            "timestamp": pl.Series(bar * 60_000_000).cast(pl.Datetime("us", "UTC")),
+            "open": opened,
+            "high": np.maximum(opened, close) + 0.5,
+            "low": np.minimum(opened, close) - 0.5,
+            "close": close,
+            "volume": 1000.0 + 100.0 * np.sin(bar),
+        }
+    )
