@@ -21,6 +21,8 @@ __all__ = ["GENESIS", "BookFeed", "Skip", "TradeFeed", "event_time", "hour_start
 
 GENESIS: Final = 1_230_940_800_000_000
 """2009-01-03, microseconds: nothing in these markets happened before."""
+_FIRST_MILLISECOND: Final = 1_230_940_800_000
+_LAST_MILLISECOND: Final = 100_000_000_000_000
 SUSPECT_AFTER: Final = 60_000_000
 SETTLE_AFTER: Final = 2_000_000
 """With two sockets a hole in the ids counts when the other one has not filled it after this long, microseconds."""
@@ -32,13 +34,16 @@ def micros(value: int) -> int:
     """A venue's time as microseconds, its unit read off its magnitude (seconds, milli-, micro- or nanoseconds)."""
     if value < 100_000_000_000:
         return value * 1_000_000
-    if value < 100_000_000_000_000:
+    if value < _LAST_MILLISECOND:
         return value * 1_000
     return value if value < 100_000_000_000_000_000 else value // 1_000
 
 
 def event_time(exchange: str, value: int) -> int:
     """A venue's event time as microseconds; raises `FrameError` when it lies before 2009."""
+    if _FIRST_MILLISECOND <= value < _LAST_MILLISECOND:
+        # Most venues send milliseconds.
+        return value * 1_000
     time = micros(value)
     if time < GENESIS:
         raise FrameError(exchange, f"time {value} lies before 2009, expected a time of these markets")

@@ -7,7 +7,6 @@ Keep out: wire formats, subscriptions, rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Final, TypeAlias
 from zlib import crc32
 
@@ -59,7 +58,9 @@ def interleaved_checksum(book: TextBook) -> int:
     """Signed CRC32 over bid:amount:ask:amount… of the best 25 levels as the wire spelled them; a side that ends is left out."""
     bids, asks = book.bids.spelled(CHECKED_LEVELS), book.asks.spelled(CHECKED_LEVELS)
     shorter = min(len(bids), len(asks))
-    found = crc32(b":".join([*chain.from_iterable(zip(bids, asks, strict=False)), *bids[shorter:], *asks[shorter:]]))
+    texts = [b""] * (2 * shorter)
+    texts[::2], texts[1::2] = bids[:shorter], asks[:shorter]
+    found = crc32(b":".join(texts + bids[shorter:] + asks[shorter:]))
     return found - (1 << 32) if found >= 1 << 31 else found
 
 

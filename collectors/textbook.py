@@ -33,7 +33,7 @@ def digits(text: bytes, decimals: int) -> bytes:
 class TextSide:
     """One side, always in order; the best `depth` levels are kept."""
 
-    __slots__ = ("_amounts", "_descending", "_prices", "_texts", "depth")
+    __slots__ = ("_amounts", "_count", "_descending", "_prices", "_spelled", "_texts", "depth")
 
     def __init__(self, *, descending: bool, depth: int) -> None:
         self.depth = depth
@@ -41,10 +41,13 @@ class TextSide:
         self._prices: list[float] = []
         self._amounts: dict[float, float] = {}
         self._texts: dict[float, bytes] = {}
+        self._spelled: list[bytes] | None = None
+        self._count = 0
 
     def load(self, levels: Iterable[TextLevel]) -> None:
         """Replace the side."""
         kept = [level for level in levels if level[1] > 0]
+        self._spelled = None
         self._amounts = {price: amount for price, amount, _ in kept}
         self._texts = {price: text for price, _, text in kept}
         self._prices = sorted(self._amounts)
@@ -53,6 +56,7 @@ class TextSide:
     def apply(self, levels: Iterable[TextLevel]) -> None:
         """Take levels in their order, one price may come twice; 0 deletes, and deleting an unknown price is harmless."""
         amounts, texts, prices = self._amounts, self._texts, self._prices
+        self._spelled = None
         for price, amount, text in levels:
             if amount > 0:
                 if price not in amounts:
@@ -69,6 +73,7 @@ class TextSide:
         """Forget levels beyond the depth; the venue sends no deletes for them."""
         surplus = len(self._prices) - self.depth
         if surplus > 0:
+            self._spelled = None
             gone = self._prices[:surplus] if self._descending else self._prices[-surplus:]
             del self._prices[slice(0, surplus) if self._descending else slice(-surplus, None)]
             for price in gone:
@@ -77,6 +82,7 @@ class TextSide:
 
     def respell(self, spell: dict[float, TextLevel]) -> None:
         """Replace the digits of levels that are there."""
+        self._spelled = None
         for price, level in spell.items():
             if price in self._texts:
                 self._texts[price] = level[2]
@@ -86,8 +92,11 @@ class TextSide:
         return b"".join(self.spelled(count))
 
     def spelled(self, count: int) -> list[bytes]:
-        """Digits of each of the best `count` levels, best first."""
-        return list(map(self._texts.__getitem__, self._best(count)))
+        """Digits of each of the best `count` levels, best first; for reading only, they are kept until the side changes."""
+        if self._spelled is None or self._count != count:
+            self._count = count
+            self._spelled = list(map(self._texts.__getitem__, self._best(count)))
+        return self._spelled
 
     def columns(self, count: int) -> Columns:
         """Prices and amounts of the best `count` levels, best first."""

@@ -85,6 +85,16 @@ class CheckedBook:
         plain_bids, plain_asks = [level[:2] for level in bids], [level[:2] for level in asks]
         self.feed.changed(plain_bids, plain_asks, timestamp=timestamp, received=received, sequence=sequence)
 
+    def set(self, price: bytes, count: int, amount: bytes, *, timestamp: int | None, received: int | None, sequence: int | None) -> None:
+        """Step 2 for one level, as nearly all updates are."""
+        level, bid = _level(price, count, amount)
+        if not self.feed.live:
+            self.feed.writer.discard("book_deltas", "before snapshot")
+            return
+        (self._book.bids if bid else self._book.asks).apply((level,))
+        plain = [level[:2]]
+        self.feed.changed(plain if bid else [], [] if bid else plain, timestamp=timestamp, received=received, sequence=sequence)
+
     def check(self, checksum: int, *, now: int) -> None:
         """Step 3; the checksum is signed."""
         if not self.feed.live:
@@ -128,13 +138,17 @@ def _sides(levels: Sequence[SpelledLevel]) -> tuple[list[TextLevel], list[TextLe
     bids: list[TextLevel] = []
     asks: list[TextLevel] = []
     for raw_price, count, raw_amount in levels:
-        price_text, amount_text = bytes(raw_price).strip(b'"'), bytes(raw_amount).strip(b'"')
-        try:
-            price, amount = float(price_text), float(amount_text)
-        except ValueError as error:
-            raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} holds no numbers") from error
-        if not (0.0 < price < inf and -inf < amount < inf and amount and count >= 0):
-            raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} names no price or no side")
-        side = bids if amount > 0 else asks
-        side.append((price, abs(amount) if count else 0.0, b"%b:%b" % (price_text, amount_text)))
+        level, bid = _level(bytes(raw_price).strip(b'"'), count, bytes(raw_amount).strip(b'"'))
+        (bids if bid else asks).append(level)
     return bids, asks
+
+
+def _level(price_text: bytes, count: int, amount_text: bytes) -> tuple[TextLevel, bool]:
+    """A level with its text, and whether it is a bid."""
+    try:
+        price, amount = float(price_text), float(amount_text)
+    except ValueError as error:
+        raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} holds no numbers") from error
+    if not (0.0 < price < inf and -inf < amount < inf and amount and count >= 0):
+        raise FrameError(EXCHANGE, f"book level {price_text!r}, {count}, {amount_text!r} names no price or no side")
+    return (price, abs(amount) if count else 0.0, b"%b:%b" % (price_text, amount_text)), amount > 0

@@ -34,7 +34,7 @@ Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 TradeRow = tuple[Int, Int, float, float]
 """(id, milliseconds, amount with the taker's sign, price)."""
 
-SpelledLevel = tuple[Raw, int, Raw] | tuple[bytes, int, bytes]
+SpelledLevel = tuple[Raw, int, Raw]
 """(price, count, amount with the side's sign)."""
 
 
@@ -71,9 +71,8 @@ class Frame:
 
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 decode_event = msgspec.json.Decoder(Event).decode
-_RawLevel = tuple[Raw, int, Raw]
-decode_level = msgspec.json.Decoder(_RawLevel).decode
-decode_levels = msgspec.json.Decoder(list[_RawLevel]).decode
+decode_level = msgspec.json.Decoder(SpelledLevel).decode
+decode_levels = msgspec.json.Decoder(list[SpelledLevel]).decode
 decode_trade = msgspec.json.Decoder(TradeRow, strict=False).decode
 decode_trades = msgspec.json.Decoder(list[TradeRow], strict=False).decode
 decode_row = msgspec.json.Decoder(list[Any]).decode

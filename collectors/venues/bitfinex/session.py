@@ -202,7 +202,7 @@ class PublicSession(BaseSession):
         if sequence is not None and self._numbered and not self._follows(sequence):
             return Outcome.IGNORED
         book = self.checked_books.get(channel.symbol) or self.checked_book(channel)
-        book.update([(price, int(count), amount)], timestamp=time, received=received, sequence=sequence)
+        book.set(price, int(count), amount, timestamp=time, received=received, sequence=sequence)
         return Outcome.DECODED
 
     def _undated(self, time: int | None) -> int | None:

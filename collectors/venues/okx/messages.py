@@ -53,6 +53,14 @@ class BookData(Struct, frozen=True, gc=False):
     prevSeqId: int | None = None
 
 
+class BookEnvelope(Struct, frozen=True, gc=False):
+    """A frame of a book channel, decoded in one go."""
+
+    arg: Arg
+    action: str = ""
+    data: list[BookData] | None = None
+
+
 class TradeData(Struct, frozen=True, gc=False):
     """`trades`: `tradeId` is the last of `count` ids; `side` is the taker's. REST answers look the same."""
 
@@ -140,6 +148,7 @@ def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
 
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_book_envelope = _decoder(BookEnvelope).decode
 decode_books = _decoder(list[BookData]).decode
 decode_trades = _decoder(list[TradeData]).decode
 decode_liquidations = _decoder(list[LiquidationData]).decode
