@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Image, Market, Trade
 from simulator.streams import Hub, Socket
+
+S = TypeVar("S", bound="Session")
 
 SHUTDOWN_US = 6_000_000
 """From the notice of a shutdown to the end of the sockets that stood then; real venues leave some seconds to half a minute."""
@@ -179,6 +181,13 @@ class Venue(ABC):
         """Announce a forced order; None where the venue publishes none for this market."""
         del market, fills, now_us
         return None
+
+
+def standing(sessions: dict[Socket, S], hub: Hub) -> list[tuple[Socket, S]]:
+    """Conversations whose socket still stands; the others are forgotten."""
+    for socket in [socket for socket in sessions if socket not in hub.sockets]:
+        del sessions[socket]
+    return list(sessions.items())
 
 
 def refused(faults: Faults, exchange: str) -> bool:

@@ -12,7 +12,7 @@ from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.bitget import rest
 from simulator.venues.bitget.catalogue import FUTURES, NAME, SPOT, trade_id
 from simulator.venues.bitget.feed import Feed
@@ -180,10 +180,8 @@ class Bitget(Venue):
     def clock(self, now_us: int) -> None:
         for feed in self.feeds.values():
             feed.clock(now_us)
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-            elif session.unpinged(now_us):
+        for socket, session in standing(self._sessions, self.hub):
+            if session.unpinged(now_us):
                 socket.cut()
 
     def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:

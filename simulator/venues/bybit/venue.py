@@ -12,7 +12,7 @@ from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.bybit import frames, rest
 from simulator.venues.bybit.catalogue import LINEAR, NAME
 from simulator.venues.bybit.feed import BookTopic, Feed
@@ -179,10 +179,8 @@ class Bybit(Venue):
     def clock(self, now_us: int) -> None:
         for feed in self.feeds.values():
             feed.clock(now_us)
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-            elif session.idle(now_us):
+        for socket, session in standing(self._sessions, self.hub):
+            if session.idle(now_us):
                 socket.cut()
 
     def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:

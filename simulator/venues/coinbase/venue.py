@@ -12,7 +12,7 @@ from simulator.instruments import Instrument
 from simulator.limits import CommandLimit, WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.coinbase import frames, rest
 from simulator.venues.coinbase.catalogue import NAME, Spelling
 from simulator.venues.coinbase.frames import Message
@@ -197,11 +197,8 @@ class Coinbase(Venue):
         for product in self._by_symbol.values():
             if (product.bids or product.asks) and now_us - product.sent_us >= BOOK_US:
                 self._send_book(product, now_us)
-        for socket, session in list(self._sessions.items()):
-            if socket in self.hub.sockets:
-                session.live(now_us)
-            else:
-                del self._sessions[socket]
+        for _, session in standing(self._sessions, self.hub):
+            session.live(now_us)
 
     def _send_book(self, product: Product, now_us: int) -> None:
         bids, asks = sorted(product.bids.items(), reverse=True), sorted(product.asks.items())

@@ -11,7 +11,7 @@ from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.kraken import frames, futures_rest, rest
 from simulator.venues.kraken.catalogue import NAME, Spelling
 from simulator.venues.kraken.futures import CHARTS_PREFIX, SOCKET_PATH, Futures
@@ -234,8 +234,5 @@ class Kraken(Venue):
 
     def clock(self, now_us: int) -> None:
         self.futures.clock(now_us)
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-                continue
+        for _, session in standing(self._sessions, self.hub):
             session.beat(now_us)

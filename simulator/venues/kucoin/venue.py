@@ -13,7 +13,7 @@ from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.kucoin import frames, rest
 from simulator.venues.kucoin.catalogue import FUTURES, NAME, SPOT
 from simulator.venues.kucoin.feed import Asked, Feed
@@ -175,10 +175,7 @@ class Kucoin(Venue):
     def clock(self, now_us: int) -> None:
         for feed in self.feeds.values():
             feed.clock(now_us)
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-                continue
+        for _, session in standing(self._sessions, self.hub):
             session.beat(now_us)
 
     def wire_ids(self, market: Market, fills: list[Trade]) -> list[str]:

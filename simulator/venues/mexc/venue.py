@@ -13,7 +13,7 @@ from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.mexc import rest
 from simulator.venues.mexc.board import Board
 from simulator.venues.mexc.catalogue import NAME, PERP, SPOT
@@ -161,10 +161,7 @@ class Mexc(Venue):
         self.boards[market.instrument].changes(changes)
 
     def clock(self, now_us: int) -> None:
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-                continue
+        for _, session in standing(self._sessions, self.hub):
             session.beat(now_us)
         for board in self.boards.values():
             board.clock(now_us)

@@ -14,7 +14,7 @@ from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
 from simulator.streams import Hub, Socket, Stream
-from simulator.venues.base import Answer, Pace, Session, Venue
+from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.okx import frames, rest
 from simulator.venues.okx.board import BOOKS, EACH_TRADE, STATES, Board
 from simulator.venues.okx.catalogue import NAME, SPOT, SWAP
@@ -196,10 +196,7 @@ class Okx(Venue):
         """Books are looked at when a frame is due."""
 
     def clock(self, now_us: int) -> None:
-        for socket, session in list(self._sessions.items()):
-            if socket not in self.hub.sockets:
-                del self._sessions[socket]
-                continue
+        for _, session in standing(self._sessions, self.hub):
             session.beat(now_us)
         for board in self.boards.values():
             board.clock(now_us)
