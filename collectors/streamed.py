@@ -192,5 +192,8 @@ class StreamedBook:
 
 def _text_levels(frame: BookFrame) -> tuple[list[TextLevel], list[TextLevel]]:
     spelled = frame.spelled or ((), ())
-    bids = [(price, amount, text) for (price, amount), text in zip(frame.bids, spelled[0], strict=True)]
-    return bids, [(price, amount, text) for (price, amount), text in zip(frame.asks, spelled[1], strict=True)]
+    return _with_text(frame.bids, spelled[0]), _with_text(frame.asks, spelled[1])
+
+
+def _with_text(levels: Levels, texts: Sequence[bytes]) -> list[TextLevel]:
+    return [(price, amount, text) for (price, amount), text in zip(levels, texts, strict=True)] if levels else []

@@ -318,15 +318,16 @@ class OkxSession(BaseSession):
 def book_frame(row: wire.BookData, contract: Contract) -> BookFrame:
     """A book message in base units. A checksum of 0 means that none is sent any more."""
     checksum = row.checksum or None
+    bids, asks = row.bids, row.asks
     return BookFrame(
-        bids=levels_of(row.bids, contract),
-        asks=levels_of(row.asks, contract),
+        bids=levels_of(bids, contract) if bids else [],
+        asks=levels_of(asks, contract) if asks else [],
         timestamp=event_time(EXCHANGE, row.ts),
         sequence=row.seqId,
         previous=row.prevSeqId,
         checksum=checksum,
         # A book that began with checksums needs the spelling of every level.
-        spelled=(spelling_of(row.bids), spelling_of(row.asks)) if row.checksum is not None and checksum else None,
+        spelled=None if checksum is None else (spelling_of(bids) if bids else [], spelling_of(asks) if asks else []),
     )
 
 
