@@ -58,7 +58,7 @@ def candles_from_trades(trades: pl.DataFrame, timeframe: str) -> pl.DataFrame:
             "close": price[ends(starts, len(price))],
             "volume": np.add.reduceat(amount, starts),
             "quote_volume": np.add.reduceat(price * amount, starts),
-            "trade_count": np.add.reduceat(ordered["fill_count"].to_numpy().astype(np.int64), starts),
+            "trade_count": np.add.reduceat(ordered["fill_count"].to_numpy(), starts, dtype=np.int64),
             "buy_volume": np.add.reduceat(np.where(bought, amount, 0.0), starts),
             "sell_volume": np.add.reduceat(np.where(bought, 0.0, amount), starts),
             "source": "trades",
