@@ -67,7 +67,7 @@ class State:
     def agrees(self, other: State, *, tolerance: float = AGREEMENT) -> bool:
         """Whether both go on alike: the same histories at the same candle, every number equal to `tolerance`, relative.
 
-        Counts of candles may differ once neither history is computed anew; recursions of prices are held against the last close.
+        Counts of candles may differ once neither history is computed anew; averages of prices are held against the last close.
         """
         mine, theirs = self.table, other.table
         if mine.height != theirs.height or not mine.select(*KEY, "last_open").equals(theirs.select(*KEY, "last_open")):
@@ -82,10 +82,11 @@ class State:
             one, two = mine[name], theirs[name]
             if not one.is_null().equals(two.is_null(), check_names=False):
                 return False
-            allowed = tolerance * (1.0 if name in _OWN_SCALE else scale)
+            allowed = tolerance * (two.abs() if name in _OWN_SCALE else scale)
             if not ((one - two).abs() <= allowed).fill_null(value=True).all():
                 return False
         return True
 
 
-_OWN_SCALE: Final = frozenset({"st73_direction", "td_seq_up", "td_seq_down"})
+_OWN_SCALE: Final = frozenset({"gain14", "loss14", "atr7", "usdt_rate", "st73_direction", "td_seq_up", "td_seq_down"})
+"""Held against themselves: ratios are made of them, which a small part of the price may change by much."""

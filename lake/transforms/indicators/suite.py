@@ -8,8 +8,7 @@ arrays of rows, which NumPy and Polars go through without knowing of symbols.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -61,31 +60,6 @@ def compute(candles: pl.DataFrame, state: State | None = None, *, rates: pl.Data
     ordered, histories = _arranged(candles.select(*ROW_KEY, *_PRICES), before)
     blocks = [_block(ordered.slice(first, rows), part, rates) for first, rows, part in _blocks(histories)]
     return pl.concat([rows for rows, _ in blocks]), before.updated(pl.concat([after for _, after in blocks]))
-
-
-@dataclass(frozen=True, slots=True)
-class Recomputed:
-    """One partition computed anew: its name, its rows, and the state after it."""
-
-    partition: str
-    rows: pl.DataFrame
-    state: State
-
-
-def recompute_forward(
-    partitions: Iterable[tuple[str, pl.DataFrame, State | None]], state: State | None, *, rates: pl.DataFrame | None = None
-) -> Iterator[Recomputed]:
-    """Compute partitions anew, one after the other, from the last good `state` on, until nothing differs from what stands.
-
-    Each partition is its name, its candles, and the state that stands after it (None: none does). Ends after the first partition whose new
-    state agrees with the one that stands: every later value would be what it is. A partition before that, the repaired one too, is yielded.
-    """
-    current = state
-    for partition, candles, standing in partitions:
-        rows, current = compute(candles, current, rates=rates)
-        yield Recomputed(partition, rows, current)
-        if standing is not None and current.agrees(standing):
-            return
 
 
 def _arranged(candles: pl.DataFrame, state: State) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -14,7 +14,7 @@ from lake.registry import dataset
 from lake.transforms.indicators import averages, supertrend
 from lake.transforms.indicators.definitions import CARRIED, INDICATORS, LOOK_BACK
 from lake.transforms.indicators.state import STATE_SCHEMA, State
-from lake.transforms.indicators.suite import INDICATOR_SCHEMA, ROW_KEY, compute, recompute_forward
+from lake.transforms.indicators.suite import INDICATOR_SCHEMA, ROW_KEY, compute
 from tests.lake.transforms.indicator_candles import made
 
 
@@ -116,35 +116,24 @@ def test_a_state_is_a_table_of_its_dataset():
     check_schema(dataset("indicators_hour"), rows.to_arrow().cast(dataset("indicators_hour").schema).schema)
 
 
-def test_a_repair_is_computed_forward_until_the_states_agree():
+def test_after_a_repair_states_agree_again_and_then_every_later_value_does():
     candles = made(24 * 400, seed=5)
-    hours = [(str(number), candles[400 * number : 400 * (number + 1)]) for number in range(24)]
-    states, state = {}, State.empty()
-    for name, part in hours:
-        _, state = compute(part, state)
-        states[name] = state
-    repaired = candles.with_columns(
-        close=pl.when(pl.int_range(pl.len()) == 900).then(pl.col("close") * 1.03).otherwise("close"), high=pl.col("high") * 1.04
-    )
-    again = [(name, repaired[400 * int(name) : 400 * (int(name) + 1)], states[name]) for name, _ in hours if int(name) >= 2]
+    repaired = candles.with_columns(close=pl.when(pl.int_range(pl.len()) == 900).then(pl.col("close") * 1.03).otherwise("close"))
+    whole, stands = compute(repaired)[0], compute(candles)[0]
+    state, standing, agreed = State.empty(), State.empty(), []
 
-    # Highs changed everywhere, closes once: the former hours differ to the end, the latter forget.
-    only_once = [
-        (name, part.with_columns(high=candles["high"][400 * int(name) : 400 * (int(name) + 1)]), standing) for name, part, standing in again
-    ]
-    done = list(recompute_forward(only_once, states["1"]))
-    whole, _ = compute(repaired.with_columns(high=candles["high"]))
+    for first in range(0, candles.height, 400):
+        _, state = compute(repaired[first : first + 400], state)
+        _, standing = compute(candles[first : first + 400], standing)
+        agreed.append(state.agrees(standing))
 
-    assert 2 < int(done[-1].partition) < 15
-    assert done[0].partition == "2"
-    made_anew = pl.concat(each.rows for each in done)
-    assert made_anew.equals(whole[800 : 800 + made_anew.height])
-    stands = compute(candles)[0]
-    later = slice(800 + made_anew.height, None)
+    assert agreed[:2] == [True, True]
+    assert not any(agreed[2:7])
+    assert all(agreed[12:])
+    later = slice(400 * (agreed.index(True, 2) + 1), None)
     for name in INDICATORS:
         ours, full = (rows[name][later].cast(pl.Float64).to_numpy() for rows in (stands, whole))
         np.testing.assert_allclose(ours, full, rtol=1e-8)
-    assert [each.partition for each in recompute_forward(again, states["1"])] == [str(number) for number in range(2, 24)]
 
 
 def test_states_of_other_candles_do_not_agree():
@@ -155,7 +144,10 @@ def test_states_of_other_candles_do_not_agree():
         assert not state.agrees(compute(other)[1])
     rated = State(state.table.with_columns(usdt_rate=pl.lit(2.0)))
     assert not state.agrees(rated)
-    assert not state.agrees(State(state.table.with_columns(td_seq_up=pl.col("td_seq_up") + 1)))
+    for name in ("td_seq_up", "st73_direction", "gain14", "atr7"):
+        assert not state.agrees(State(state.table.with_columns(pl.col(name) + 1e-9)))
+    for name in ("ema200", "st73_upper", "loss14"):
+        assert state.agrees(State(state.table.with_columns(pl.col(name) * (1 + 1e-14))))
 
 
 @pytest.mark.parametrize(
