@@ -41,20 +41,27 @@ def coinglass_assets(months: dg.MonthlyPartitionsDefinition, settings: ContextSe
 
 
 def _history(data: Dataset, series: coinglass.Series, months: dg.MonthlyPartitionsDefinition, *, fresh: bool) -> dg.AssetsDefinition:
-    @dg.asset(
-        name=data.name,
-        partitions_def=months,
+    spec = dg.AssetSpec(
+        data.name,
         description=data.description,
         group_name=GROUP,
         owners=[OWNER],
         kinds={"parquet", "polars"},
         tags={"source": "coinglass"},
-        pool=POOL,
         code_version="1",
-        backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=FRESHNESS if fresh else None,
+        # A run may find that it is not to ask: then nothing is made, and nothing failed.
+        skippable=True,
+    )
+
+    @dg.multi_asset(
+        name=data.name,
+        specs=[spec],
+        partitions_def=months,
+        pool=POOL,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(data, dg.AssetCheckSpec(COMPLETE, asset=data.name, description="Every coin that was asked for came.")),
-        output_required=False,
+        can_subset=True,
     )
     def history(
         context: dg.AssetExecutionContext, lake: LakeResource, sources: dg.ResourceParam[ContextSettings]

@@ -49,23 +49,29 @@ def quota_of(lake: LakeResource, settings: ContextSettings) -> MonthlyQuota:
 
 def coingecko_asset(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset `coingecko`: each run adds one snapshot to the running day, or is skipped for the month's quota."""
-
-    @dg.asset(
-        name=COINGECKO.name,
-        partitions_def=days,
+    spec = dg.AssetSpec(
+        COINGECKO.name,
         description=COINGECKO.description,
         group_name=GROUP,
         owners=[OWNER],
         kinds={"parquet", "polars"},
         tags={"source": "coingecko"},
-        pool=POOL,
         code_version="1",
-        backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=COINGECKO_FRESHNESS,
+        # A run may find that it is not to ask: then nothing is made, and nothing failed.
+        skippable=True,
+    )
+
+    @dg.multi_asset(
+        name=COINGECKO.name,
+        specs=[spec],
+        partitions_def=days,
+        pool=POOL,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(
             COINGECKO, dg.AssetCheckSpec(COMPLETE, asset=COINGECKO.name, description="The snapshot holds as many coins as were asked for.")
         ),
-        output_required=False,
+        can_subset=True,
     )
     def coingecko(
         context: dg.AssetExecutionContext, lake: LakeResource, sources: dg.ResourceParam[ContextSettings]

@@ -81,13 +81,11 @@ def plan_of(settings: ContextSettings) -> Plan:
     return settings.coingecko_plan if settings.coingecko_api_key else "keyless"
 
 
-def top_coins(
-    settings: ContextSettings, quota: MonthlyQuota, *, retry: RetryPolicy | None = None, pause: float | None = None
-) -> list[Coin]:
+def top_coins(settings: ContextSettings, quota: MonthlyQuota, *, retry: RetryPolicy | None = None) -> list[Coin]:
     """The largest coins by market capitalisation, whole or not at all.
 
-    `pause` (default: the plan's) lies between two requests, seconds. Raises `QuotaSpent` before anything is asked where the run would be
-    ahead of the month's pace, `SourceUnavailable`, `SourceRefused`, `UnexpectedAnswer`.
+    Raises `QuotaSpent` before anything is asked where the run would be ahead of the month's pace, `SourceUnavailable`, `SourceRefused`,
+    `UnexpectedAnswer`.
     """
     plan = plan_of(settings)
     pages = pages_of(settings.coingecko_coins)
@@ -98,7 +96,7 @@ def top_coins(
         settings.coingecko_url or _HOST[plan],
         headers={_HEADER[plan]: key.get_secret_value()} if key else {},
         retry=retry or RetryPolicy(first_seconds=settings.source_retry_seconds),
-        pause=PAUSE_SECONDS[plan] if pause is None else pause,
+        pause=PAUSE_SECONDS[plan] if settings.coingecko_pause_seconds is None else settings.coingecko_pause_seconds,
         least_wait_429=LEAST_WAIT_429_SECONDS,
         before=quota.take,
     )

@@ -59,6 +59,12 @@ class ContextSettings(BaseSettings):
         description="Most CoinGecko calls a month, spread evenly: snapshots ahead of that pace are left out. By default 10000, what the "
         "free plan allows (2,000 coins every 30 minutes would need 11,904: about one snapshot in six is left out), and no bound for pro.",
     )
+    coingecko_pause_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="Pause between two CoinGecko calls; by default 12 without a key, 2.5 for demo, 0 for pro.",
+    )
     coingecko_url: str = Field(default="", description="Base address of CoinGecko; by default the plan's own.")
     coinglass_api_key: SecretStr | None = Field(
         default=None,

@@ -42,6 +42,7 @@ class Outside:
             "coingecko_url": f"{root}/coingecko/api/v3",
             "coingecko_api_key": KEY,
             "coingecko_coins": 500,
+            "coingecko_pause_seconds": 0.0,
             "coinglass_url": f"{root}/coinglass",
             "coinglass_api_key": KEY,
             "coinglass_history_days": 40,

@@ -79,7 +79,7 @@ def test_an_answer_that_is_no_list_of_coins_is_refused(body):
 
 
 def test_the_largest_coins_come_in_pages_and_every_call_counts(outside: Outside, quota):
-    coins = top_coins(outside.settings(coingecko_coins=600), quota, pause=0.0)
+    coins = top_coins(outside.settings(coingecko_coins=600), quota)
 
     assert len(coins) == len({coin.id for coin in coins}) == 600
     assert [coin.market_cap_rank for coin in coins[:3]] == [1, 2, 3]
@@ -87,7 +87,7 @@ def test_the_largest_coins_come_in_pages_and_every_call_counts(outside: Outside,
 
 
 def test_it_stops_at_a_page_that_is_not_full(outside: Outside, quota):
-    coins = top_coins(outside.settings(coingecko_coins=5000), quota, pause=0.0)
+    coins = top_coins(outside.settings(coingecko_coins=5000), quota)
 
     assert len(coins) == 2300
     assert quota.used() == -(-2300 // PAGE_ROWS)
@@ -96,7 +96,7 @@ def test_it_stops_at_a_page_that_is_not_full(outside: Outside, quota):
 def test_pages_are_paced(outside: Outside, quota):
     sleeps = Sleeps()
 
-    top_coins(outside.settings(coingecko_coins=500), quota, retry=sleeps.policy, pause=30.0)
+    top_coins(outside.settings(coingecko_coins=500, coingecko_pause_seconds=30.0), quota, retry=sleeps.policy)
 
     assert len(sleeps.seconds) == 1
     assert 25 < sleeps.seconds[0] <= 30
@@ -106,7 +106,7 @@ def test_too_many_requests_wait_as_long_as_asked_and_then_go_on(outside: Outside
     outside.simulator.fault("http_429", exchange="coingecko", symbol="2")
     sleeps = Sleeps()
 
-    coins = top_coins(outside.settings(coingecko_coins=500), quota, retry=sleeps.policy, pause=0.0)
+    coins = top_coins(outside.settings(coingecko_coins=500), quota, retry=sleeps.policy)
 
     assert len(coins) == 500
     assert quota.used() == 3, "the refused call counts too"
@@ -114,11 +114,11 @@ def test_too_many_requests_wait_as_long_as_asked_and_then_go_on(outside: Outside
 
 
 def test_a_page_that_fails_for_good_gives_the_whole_run_up_after_five_growing_waits(outside: Outside, quota):
-    outside.simulator.fault("refuse", exchange="coingecko", symbol="2", duration=60)
+    outside.simulator.fault("refuse", exchange="coingecko", symbol="4", duration=60)
     sleeps = Sleeps()
 
     with pytest.raises(SourceUnavailable, match="failed 6 times, the last time with status 503") as raised:
-        top_coins(outside.settings(coingecko_coins=500), quota, retry=sleeps.policy, pause=0.0)
+        top_coins(outside.settings(coingecko_coins=1000), quota, retry=sleeps.policy)
 
     assert len(sleeps.seconds) == 5
     assert sleeps.seconds == sorted(sleeps.seconds)
@@ -128,7 +128,7 @@ def test_a_page_that_fails_for_good_gives_the_whole_run_up_after_five_growing_wa
 def test_a_page_that_fails_for_a_moment_comes_at_last(outside: Outside, quota):
     outside.simulator.fault("refuse", exchange="coingecko", symbol="3", duration=0.4)
 
-    coins = top_coins(outside.settings(coingecko_coins=750), quota, retry=RetryPolicy(first_seconds=0.1), pause=0.0)
+    coins = top_coins(outside.settings(coingecko_coins=750), quota, retry=RetryPolicy(first_seconds=0.1))
 
     assert len(coins) == 750
     assert quota.used() > 3
@@ -137,7 +137,7 @@ def test_a_page_that_fails_for_a_moment_comes_at_last(outside: Outside, quota):
 def test_a_key_of_the_wrong_plan_is_told_at_once_and_never_shown(outside: Outside, quota):
     sleeps = Sleeps()
 
-    with pytest.raises(SourceRefused, match="status 400 .*10010") as raised:
+    with pytest.raises(SourceRefused, match=r"status 400 .*10010") as raised:
         top_coins(outside.settings(coingecko_plan="pro"), quota, retry=sleeps.policy)
 
     assert sleeps.seconds == []
@@ -149,7 +149,7 @@ def test_nothing_is_asked_ahead_of_the_months_pace(outside: Outside, tmp_path):
     spent.take()
 
     with pytest.raises(QuotaSpent, match="1 calls of CoinGecko were made this month and 2 more are wanted"):
-        top_coins(outside.settings(coingecko_coins=500), spent, pause=0.0)
+        top_coins(outside.settings(coingecko_coins=500), spent)
     assert spent.used() == 1
 
 
