@@ -83,9 +83,15 @@ class Venue(ABC):
         self.hub = hub
         self.faults = faults
         self.listed = [market.instrument for market in markets] if listed is None else listed
+        self.weight_limit = weight_limit
         self.limits = {host: WeightLimit(weight_limit or limit) for host, limit in self.weights.items()}
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
+        self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the feeds of the markets, and whatever else the venue keeps."""
 
     def count_weight_in(self, seconds: int) -> None:
         """Count request weight in windows of another length, so that a test need not wait for the real one; not every venue can."""

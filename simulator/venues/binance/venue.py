@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.binance import rest
 from simulator.venues.binance.catalogue import NAME, SPOT, USDM
@@ -49,12 +48,9 @@ class Binance(Venue):
     }
     weights: Mapping[str, int] = {SPOT: 6000, USDM: 2400}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
+    def prepare(self) -> None:
         self.all_forced = Stream(ALL_FORCED, exchange=NAME, market=USDM, symbol="*", channel="liquidations")
-        self.feeds = {market.instrument: Feed(market, hub=hub, all_forced=self.all_forced) for market in markets}
+        self.feeds = {market.instrument: Feed(market, hub=self.hub, all_forced=self.all_forced) for market in self.markets}
         self._by_id = {(feed.market.instrument.market, feed.spelling.upper): feed for feed in self.feeds.values()}
 
     def count_weight_in(self, seconds: int) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.bitfinex import frames, rest
 from simulator.venues.bitfinex.catalogue import NAME, SPOT
@@ -43,11 +42,8 @@ class Bitfinex(Venue):
         "rest": ("", "https://api-pub.bitfinex.com"),
     }
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.feeds = {market.instrument: Feed(market, self) for market in markets}
+    def prepare(self) -> None:
+        self.feeds = {market.instrument: Feed(market, self) for market in self.markets}
         self.forced_stream = Stream(LIQUIDATIONS, exchange=NAME, market="perp", symbol="*", channel="liquidations")
         self.sessions: dict[Socket, BitfinexSession] = {}
         self._by_symbol = {feed.spelling.symbol: feed for feed in self.feeds.values()}
@@ -55,7 +51,7 @@ class Bitfinex(Venue):
         self._numbered = {ladder.checks: ladder.stream for ladder in self._ladders.values()}
         self._spoken: dict[Stream, int] = {}
         self._second = 0
-        self._requests = weight_limit or REQUESTS_PER_MINUTE
+        self._requests = self.weight_limit or REQUESTS_PER_MINUTE
 
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:
         del query

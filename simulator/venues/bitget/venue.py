@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.bitget import rest
 from simulator.venues.bitget.catalogue import FUTURES, NAME, SPOT, trade_id
@@ -37,12 +36,9 @@ class Bitget(Venue):
     }
     weights: Mapping[str, int] = {HOST: REQUESTS}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {HOST: WeightLimit(weight_limit or REQUESTS, seconds=WINDOW_S)}
-        self.feeds = {market.instrument: Feed(market, hub=hub) for market in markets}
+    def prepare(self) -> None:
+        self.limits = {HOST: WeightLimit(self.weight_limit or REQUESTS, seconds=WINDOW_S)}
+        self.feeds = {market.instrument: Feed(market, hub=self.hub) for market in self.markets}
         self._by_id = {(item.market, feed.spelling.id): feed for item, feed in self.feeds.items()}
         # A topic of a whole product type: a fault that names a symbol misses it, one that names the channel does not.
         self.liquidations = Stream("liquidation", exchange=NAME, market=FUTURES, symbol="*", channel="liquidations")

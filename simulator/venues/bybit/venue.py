@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket
+from simulator.streams import Socket
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.bybit import frames, rest
 from simulator.venues.bybit.catalogue import LINEAR, NAME
@@ -37,12 +36,9 @@ class Bybit(Venue):
     }
     weights: Mapping[str, int] = {HOST: REQUESTS}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {HOST: WeightLimit(weight_limit or REQUESTS, seconds=WINDOW_S)}
-        self.feeds = {market.instrument: Feed(market, hub=hub) for market in markets}
+    def prepare(self) -> None:
+        self.limits = {HOST: WeightLimit(self.weight_limit or REQUESTS, seconds=WINDOW_S)}
+        self.feeds = {market.instrument: Feed(market, hub=self.hub) for market in self.markets}
         self._by_id = {(item.market, feed.spelling.id): feed for item, feed in self.feeds.items()}
         self._topics = {(item.market, name): feed for item, feed in self.feeds.items() for name in feed.topics}
         self._sessions: dict[Socket, BybitSession] = {}

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import CommandLimit, WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.coinbase import frames, rest
 from simulator.venues.coinbase.catalogue import NAME, Spelling
@@ -52,12 +51,9 @@ class Coinbase(Venue):
         "spot_rest": ("/spot", "https://api.coinbase.com"),
     }
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {"spot": WeightLimit(weight_limit or CALLS_PER_SECOND, seconds=1)}
-        self.products = {product.spelling.product: product for product in map(Product, markets)}
+    def prepare(self) -> None:
+        self.limits = {"spot": WeightLimit(self.weight_limit or CALLS_PER_SECOND, seconds=1)}
+        self.products = {product.spelling.product: product for product in map(Product, self.markets)}
         self._by_symbol = {product.market.instrument.symbol: product for product in self.products.values()}
         self._aliases = {product.spelling.alias: name for name, product in self.products.items() if product.spelling.alias}
         self._sessions: dict[Socket, AdvancedSession] = {}

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.gateio import frames, rest
 from simulator.venues.gateio.catalogue import NAME, SPOT, USDT
@@ -39,14 +38,11 @@ class Gateio(Venue):
         "rest": ("/api/v4", "https://api.gateio.ws/api/v4"),
     }
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
+    def prepare(self) -> None:
         self.all_forced = Stream(ALL, exchange=NAME, market=USDT, symbol="*", channel="liquidations")
-        self.feeds = {market.instrument: Feed(market, hub=hub, all_forced=self.all_forced) for market in markets}
+        self.feeds = {market.instrument: Feed(market, hub=self.hub, all_forced=self.all_forced) for market in self.markets}
         self._by_id = {(feed.market.instrument.market, feed.spelling.id): feed for feed in self.feeds.values()}
-        self._requests = weight_limit or REQUESTS
+        self._requests = self.weight_limit or REQUESTS
         self._awaiting: set[tuple[Socket, Ladder]] = set()
 
     def connect(self, path: str, query: str, socket: Socket) -> Session | None:

@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue
 from simulator.venues.htx import frames, rest
 from simulator.venues.htx.catalogue import LINEAR, NAME, SPOT
@@ -53,11 +52,8 @@ class Htx(Venue):
     }
     weights: Mapping[str, int] = {SPOT: REQUESTS_PER_MINUTE, LINEAR: REQUESTS_PER_MINUTE}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.feeds = {market.instrument: Feed(market, hub=hub) for market in markets}
+    def prepare(self) -> None:
+        self.feeds = {market.instrument: Feed(market, hub=self.hub) for market in self.markets}
         self._by_name = {feed.spelling.native: feed for feed in self.feeds.values()}
         self._swaps = [feed for feed in self.feeds.values() if not feed.spelling.spot]
         self._notified: dict[str, Stream] = {}

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.kraken import frames, futures_rest, rest
 from simulator.venues.kraken.catalogue import NAME, Spelling
@@ -52,16 +51,13 @@ class Kraken(Venue):
     }
     weights: Mapping[str, int] = {"spot": CALLS_PER_MINUTE}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.pairs = {market.instrument.symbol: Pair(market) for market in markets if market.instrument.market == "spot"}
+    def prepare(self) -> None:
+        self.pairs = {market.instrument.symbol: Pair(market) for market in self.markets if market.instrument.market == "spot"}
         self.futures = Futures(
-            [market for market in markets if market.instrument.market != "spot"],
+            [market for market in self.markets if market.instrument.market != "spot"],
             [item for item in self.listed if item.market != "spot"],
-            hub=hub,
-            weight_limit=weight_limit,
+            hub=self.hub,
+            weight_limit=self.weight_limit,
             delay=self.snapshot_delay,
             later=self.later,
         )

@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.kucoin import frames, rest
 from simulator.venues.kucoin.catalogue import FUTURES, NAME, SPOT
@@ -44,11 +43,8 @@ class Kucoin(Venue):
     }
     weights: Mapping[str, int] = {SPOT: WEIGHT_PER_MINUTE, FUTURES: WEIGHT_PER_MINUTE}
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.feeds = {market.instrument: Feed(market, hub=hub) for market in markets}
+    def prepare(self) -> None:
+        self.feeds = {market.instrument: Feed(market, hub=self.hub) for market in self.markets}
         self._by_name = {(feed.spelling.trade_type, feed.spelling.native): feed for feed in self.feeds.values()}
         self._sessions: dict[Socket, KucoinSession] = {}
 

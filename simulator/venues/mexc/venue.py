@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.mexc import rest
 from simulator.venues.mexc.board import Board
@@ -38,12 +37,9 @@ class Mexc(Venue):
         "perp_rest": ("/perp", "https://contract.mexc.com"),
     }
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {host: WeightLimit(weight_limit or most, seconds=seconds) for host, (most, seconds) in LIMITS.items()}
-        self.boards = {market.instrument: Board(market, hub) for market in markets}
+    def prepare(self) -> None:
+        self.limits = {host: WeightLimit(self.weight_limit or most, seconds=seconds) for host, (most, seconds) in LIMITS.items()}
+        self.boards = {market.instrument: Board(market, self.hub) for market in self.markets}
         self._by_native = {board.spelling.native: board for board in self.boards.values()}
         self._boards_of = {stream: board for board in self.boards.values() for stream in board.streams.values()}
         self._sessions: dict[Socket, MexcSession] = {}

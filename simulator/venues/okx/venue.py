@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.faults import Faults
 from simulator.instruments import Instrument
 from simulator.limits import WeightLimit
 from simulator.market import Changes, Market, Trade
-from simulator.streams import Hub, Socket, Stream
+from simulator.streams import Socket, Stream
 from simulator.venues.base import Answer, Pace, Session, Venue, standing
 from simulator.venues.okx import frames, rest
 from simulator.venues.okx.board import BOOKS, EACH_TRADE, STATES, Board
@@ -52,12 +51,9 @@ class Okx(Venue):
         "rest": ("", "https://www.okx.com"),
     }
 
-    def __init__(
-        self, markets: list[Market], *, hub: Hub, faults: Faults, listed: list[Instrument] | None = None, weight_limit: int | None = None
-    ) -> None:
-        super().__init__(markets, hub=hub, faults=faults, listed=listed, weight_limit=weight_limit)
-        self.limits = {call: WeightLimit(weight_limit or most, seconds=WINDOW_S) for call, most in CALLS.items()}
-        self.boards = {market.instrument: Board(market, hub) for market in markets}
+    def prepare(self) -> None:
+        self.limits = {call: WeightLimit(self.weight_limit or most, seconds=WINDOW_S) for call, most in CALLS.items()}
+        self.boards = {market.instrument: Board(market, self.hub) for market in self.markets}
         self.forced_orders = Stream(FORCED, exchange=NAME, market=SWAP, symbol="*", channel="liquidations")
         self._last_forced = ""
         self._forced_second: dict[str, int] = {}
