@@ -97,10 +97,10 @@ def watch(root: Path, seconds: float) -> dict[str, Any]:
             wait_for_trades(settings)
             ends = time.monotonic() + seconds
             while time.monotonic() < ends:
+                ours.look(lambda: with_log(settings))
+                plain.look(lambda: plain_duckdb(catalog))
+            for _ in range(3):
                 command.look(lambda: tickhouse_sql(settings))
-                for _ in range(3):
-                    ours.look(lambda: with_log(settings))
-                    plain.look(lambda: plain_duckdb(catalog))
         finally:
             collector.send_signal(signal.SIGTERM)
             collector.wait(timeout=60)
