@@ -5,8 +5,9 @@ Put here: the life of a socket as far as no protocol is needed. Keep out: frames
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from collectors.continuity import Gap
 from collectors.feeds import SETTLE_AFTER, BookFeed, TradeFeed, hour_start
 from collectors.rows import RowWriter
 from collectors.venue import DATASET_OF, Action, SendText, Stream
@@ -50,6 +51,10 @@ class BaseSession:
 
     def tick_books(self, now: int) -> None:
         """Time passed for the books; sessions that keep any look after them here."""
+
+    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
+        """What fetches trades that were missed; None where nobody can be asked."""
+        return None
 
     def confirm_trades(self, now: int) -> None:
         """Count acknowledged trade streams that have stayed silent as standing, and settle holes that another socket was to fill."""

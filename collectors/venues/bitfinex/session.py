@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import GENESIS, BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
@@ -68,10 +67,6 @@ class PublicSession(BaseSession):
         """Whether forced closings of a native symbol are landed."""
         del native
         return True
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
-        return None
 
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What subscribes the book of a native symbol anew; None where nobody can."""

@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book, Level
-from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -57,10 +56,6 @@ class BitgetSession(BaseSession):
     def renewal(self, market: str, native: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot; None where nobody can be asked."""
         del market, native
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def confirmed(self, arg: wire.Arg) -> None:

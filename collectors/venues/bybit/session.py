@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book, Follows, Level
-from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -68,10 +67,6 @@ class BybitSession(BaseSession):
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot; None where nobody can be asked."""
         del native
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def answered(self, envelope: wire.Envelope) -> None:

@@ -6,7 +6,7 @@ Keep out: subscriptions (`live`), recordings (`recorded`), the Exchange feed (`e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from math import isfinite
 from typing import Final
@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book
-from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import GENESIS, BookFeed, TradeFeed
@@ -51,10 +50,6 @@ class ProductSession(BaseSession):
         """Whether frames of a product are decoded."""
         del product
         return True
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
-        return None
 
     def symbol(self, product: str) -> str:
         """CCXT symbol of a product."""

@@ -14,7 +14,6 @@ import msgspec
 
 from collectors.alignment import Diff, DiffBook
 from collectors.books import Book, Follows, Levels, SpotDiff
-from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
@@ -63,10 +62,6 @@ class MarketSession(BaseSession):
     def renewal(self, symbol: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot of a symbol; None where nobody can be asked."""
         del symbol
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def answered(self, envelope: wire.Envelope) -> None:

@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 
 from collectors.books import Book, Follows, Level
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed, TradeFeed, event_time
+from collectors.feeds import BookFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
@@ -52,10 +51,6 @@ class FuturesSession(BaseSession):
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What asks for a fresh book of a product; None where nobody can be asked."""
         del native
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def answered(self, envelope: wire.Envelope) -> None:

@@ -10,7 +10,6 @@ from math import inf
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
 from collectors.feeds import GENESIS, BookFeed, TradeFeed
 from collectors.rows import RowWriter
@@ -43,10 +42,6 @@ class SpotSession(BaseSession):
     def renewal(self, symbol: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot of a symbol; None where nobody can be asked."""
         del symbol
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def confirmed(self, channel: str, symbol: str) -> None:

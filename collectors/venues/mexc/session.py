@@ -12,10 +12,9 @@ from typing import Final, NamedTuple
 
 from collectors.alignment import Diff, DiffBook
 from collectors.books import Book, Follows, Levels
-from collectors.continuity import Gap
 from collectors.contracts import Contract
 from collectors.errors import FrameError
-from collectors.feeds import BookFeed, TradeFeed, event_time
+from collectors.feeds import BookFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
@@ -86,10 +85,6 @@ class MexcSession(BaseSession):
     def ask_depth(self, instrument: Instrument) -> Callable[[], None] | None:
         """What asks for a snapshot; None where nobody can be asked."""
         del instrument
-        return None
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None] | None:
-        """What fetches trades that were missed; None where nobody can be asked."""
         return None
 
     def take_trades(self, instrument: Instrument, trades: Sequence[Trade], received: int | None) -> None:
