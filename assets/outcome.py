@@ -16,10 +16,11 @@ import dagster as dg
 
 from assets import progress
 from assets.hours import Partition, hours_of, partition_key
+from assets.lineage import column_lineage
 from lake.errors import LakeError
 from lake.paths import Hour
 from lake.periods import Period
-from lake.registry import Dataset
+from lake.registry import DATASETS, Dataset
 
 P = TypeVar("P", bound=Hour | Period)
 
@@ -92,15 +93,34 @@ def materialized(
         context.add_asset_metadata({"failed": reason}, asset_key=dataset.name, partition_key=partition_key(hour))
     for done in outcome.done:
         context.add_asset_metadata(partition_metadata(done), asset_key=dataset.name, partition_key=partition_key(done.hour))
+    # Once a run, on its last partition, the one that Dagster shows: a run may have thousands, and keeps what it says of each in memory.
+    context.add_asset_metadata(
+        columns_metadata(dataset, context.assets_def.specs_by_key[dg.AssetKey(dataset.name)]),
+        asset_key=dataset.name,
+        partition_key=partition_key(max((*(done.hour for done in outcome.done), *outcome.failed), key=lambda one: one.start)),
+    )
     return dg.MaterializeResult(
         asset_key=dataset.name,
         metadata={
-            "dagster/column_schema": column_schema(dataset),
             "hours": outcome.hours,
             "failed_hours": len(outcome.failed),
         },
         check_results=[check._replace(asset_key=dg.AssetKey(dataset.name)) for check in checks],
     )
+
+
+def columns_metadata(dataset: Dataset, spec: dg.AssetSpec) -> dict[str, Any]:
+    """The columns of an asset, and the columns of its deps they are made of."""
+    return {
+        "dagster/column_schema": column_schema(dataset),
+        "dagster/column_lineage": column_lineage(dataset, (dep.asset_key for dep in spec.deps)),
+    }
+
+
+def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """A spec that says which columns its dataset has, and of which columns they are made; unchanged where it is no dataset."""
+    data = DATASETS.get(spec.key.path[-1])
+    return spec if data is None else spec.merge_attributes(metadata=columns_metadata(data, spec))
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:

@@ -15,6 +15,7 @@ from assets.indicators import indicator_assets
 from assets.landed import compacted_assets, landed_specs
 from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
+from assets.outcome import with_columns
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
@@ -48,7 +49,7 @@ def build(
             liquidation_windows_asset(partitions),
         ]
     return dg.Definitions(
-        assets=[*landed_specs(partitions), *made, *context_assets(settings, sources)],
+        assets=dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context_assets(settings, sources)]),
         resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
         sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
         schedules=[upkeep_schedule(), *context_schedules(sources)],

@@ -44,6 +44,12 @@ def described(definitions: dg.Definitions) -> str:
             f"  pools: {', '.join(sorted(node.pools or ())) or '-'}",
             f"  fresh within: {node.freshness_policy_or_from_metadata.fail_window.to_timedelta() if node.freshness_policy_or_from_metadata else '-'}",
         ]
+        columns, lineage = node.metadata["dagster/column_schema"].columns, node.metadata["dagster/column_lineage"]
+        lines.append(f"  columns: {', '.join(column.name for column in columns)}")
+        for column, of in sorted(lineage.deps_by_column.items()):
+            made_of = sorted(f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in of)
+            # Candles of many timeframes are alike: the first says it for all.
+            lines.append(f"  {column} of: {made_of[0]}{f' and {len(made_of) - 1} more' if len(made_of) > 1 else ''}")
         for check in sorted(graph.get_check_keys_for_assets({key}), key=lambda check: check.name):
             lines.append(f"  check: {check.name}{' (stops)' if graph.get(check).blocking else ''}")
     return "\n".join(lines) + "\n"
