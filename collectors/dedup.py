@@ -5,6 +5,7 @@ Put here: membership tests that stay small for ever. Keep out: rows, gaps, socke
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from typing import Final
 
@@ -13,15 +14,23 @@ MAX_RUNS: Final = 16_384
 
 
 class SeenIds:
-    """Whole-number ids seen so far, as runs of neighbours: exact, and a handful of numbers however many ids there were."""
+    """Whole-number ids of 64 bits seen so far, as runs of neighbours: exact, and a handful of numbers however many ids there were."""
 
     __slots__ = ("_ends", "_starts", "last")
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        # Where ids leave numbers out every trade is a run of its own: sixteen bytes each instead of eighty.
+        self._starts = array("q")
+        self._ends = array("q")
         self.last: int | None = None
         """The greatest id seen."""
+
+    def __getstate__(self) -> tuple[list[int], list[int], int | None]:
+        return self._starts.tolist(), self._ends.tolist(), self.last
+
+    def __setstate__(self, state: tuple[list[int], list[int], int | None]) -> None:
+        starts, ends, self.last = state
+        self._starts, self._ends = array("q", starts), array("q", ends)
 
     def add(self, number: int) -> bool:
         """Note an id; False when it had been seen."""
