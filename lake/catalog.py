@@ -16,6 +16,7 @@ from typing import Final
 import duckdb
 
 from lake import condemned, layout, views
+from lake.context_views import CONTEXT_VIEWS
 from lake.errors import CatalogError
 from lake.listing import NOW, identifier, quoted
 from lake.macros import CANDLES_NOW, MACROS, candles_now
@@ -100,6 +101,7 @@ def comments() -> list[str]:
         "The newest state of every instrument that was ever listed.",
         {column.name: column.comment for column in DATASETS["listings"].columns},
     )
+    described |= {view.name: (view.says, dict(view.columns)) for view in CONTEXT_VIEWS}
     statements = []
     for name, (description, comments_of) in described.items():
         statements.append(f"COMMENT ON VIEW {identifier(name)} IS {quoted(description)}")

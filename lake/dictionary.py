@@ -10,7 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lake.registry import DATASETS, Dataset
+from lake.context_views import CONTEXT_VIEWS, ContextView
+from lake.macros import CANDLES_NOW, MACROS
+from lake.registry import DATASETS, Dataset, candle_dataset
+from lake.transforms.timeframes import TIMEFRAMES
 from lake.views import BOOK_SPREADS_COMMENTS, PARTITION_COMMENTS
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
@@ -20,6 +23,12 @@ _MERGE: Final = {
     "last": "rows of one key complete each other: of each column the latest value counts",
     "sum": "rows of one key add up",
     "none": "every row counts",
+}
+
+_FILED: Final = {
+    "hour": "Filed under the hour of `{column}`.",
+    "day": "Filed under the day of `{column}`, one file a day.",
+    "month": "Filed under the first day of the month of `{column}`, one file a month: `date` is that day.",
 }
 
 _INTRODUCTION: Final = """# Data dictionary
@@ -35,10 +44,28 @@ under: a filter on them leaves the files of other hours unread.
 def render() -> str:
     """The whole page."""
     landed = [_section(dataset) for dataset in DATASETS.values() if dataset.landed]
-    derived = [_section(dataset) for dataset in DATASETS.values() if not dataset.landed]
+    alike = {candle_dataset(each) for each in TIMEFRAMES}
+    derived = [_section(dataset) for name, dataset in DATASETS.items() if not dataset.landed and name not in alike]
+    derived.insert(1, _candles())
     return "\n".join(
         [_INTRODUCTION, "# Landed by collectors\n", *landed, "# Derived\n", *derived, "# Views beside the datasets\n", _views()]
     )
+
+
+def _candles() -> str:
+    """One section for the stored candles of all timeframes, which differ in how they are filed alone."""
+    datasets = [DATASETS[candle_dataset(each)] for each in TIMEFRAMES]
+    _, _, _, _, properties = _section(datasets[0]).split("\n", 4)
+    lines = [
+        "## candles_1m … candles_1month\n",
+        "Candles made from trades, a dataset for each timeframe.\n",
+        "| dataset | one file | holds |",
+        "| --- | --- | --- |",
+        *(f"| `{each.name}` | a {each.span} | {each.description} |" for each in datasets),
+        "",
+        properties.replace(f"- {_FILED['hour'].format(column='timestamp')}\n", "- Filed under the partition `timestamp` lies in.\n"),
+    ]
+    return "\n".join(lines)
 
 
 def _section(dataset: Dataset) -> str:
@@ -48,7 +75,7 @@ def _section(dataset: Dataset) -> str:
         f"{dataset.description}\n",
         f"- Unique key: {key}; {_MERGE[dataset.merge]}.",
         f"- Sorted by {', '.join(f'`{name}`' for name in dataset.sort_key)}.",
-        f"- Filed under the hour of `{dataset.time_column}`.\n",
+        f"- {_FILED[dataset.span].format(column=dataset.time_column)}\n",
         "| column | type | null | meaning |",
         "| --- | --- | --- | --- |",
     ]
@@ -59,8 +86,9 @@ def _section(dataset: Dataset) -> str:
 def _views() -> str:
     lines = [
         "## candles\n",
-        "Candles of every stored timeframe in one view, up to the last visible trade: the stored ones of hours they cover,",
-        "computed from trades for the others. Columns are those of `candles_1m`.\n",
+        "Candles of all fifteen timeframes in one view, up to the last visible trade: stored ones as far as they cover the trades, all",
+        "others computed on the fly. One source a key: ours (`trades`) where coverage of the trades is available for every hour of the",
+        "candle, else the exchange's own (`exchange`) where there is one with a trade in it. Columns are those of `candles_1m`.\n",
         "## book_spreads\n",
         "Best bid and ask, mid and spread of each row of `book_snapshots`.\n",
         "| column | meaning |",
@@ -69,12 +97,17 @@ def _views() -> str:
         "",
         "## listings_now\n",
         "The newest row of `listings` of each exchange and symbol, in the columns of `listings`; `status` tells which are still traded.\n",
-        "## ohlcv(pair, tf, venue := NULL)\n",
-        "Table macro: candles of one symbol in any of the fifteen timeframes, of all exchanges or one:",
-        "`FROM ohlcv('BTC/USDT', '4h', venue := 'kraken')`.",
-        "",
+        *(line for view in CONTEXT_VIEWS for line in _view(view)),
+        "# Table macros\n",
+        "Instants are timestamps, or text with a zone such as `2026-11-21 07:00Z`: without one it is read in the zone of the session.\n",
+        *(f"## {macro.heading}\n\n{macro.says}\n\n`{macro.example}`\n" for macro in (CANDLES_NOW, *MACROS)),
     ]
     return "\n".join(lines)
+
+
+def _view(view: ContextView) -> list[str]:
+    rows = [f"| `{name}` | {_cell(comment)} |" for name, comment in view.columns.items()]
+    return [f"## {view.name}\n", f"{view.says}\n", "| column | meaning |", "| --- | --- |", *rows, ""]
 
 
 def _cell(text: str) -> str:
