@@ -65,11 +65,11 @@ def candles(market: Market, *, interval: int, first: int, last: int, now: float)
     rng = np.random.default_rng([market.seed, stream_key(market.instrument.symbol, interval)])
     rows: list[Candle] = []
     for index, open_second in enumerate(opens.astype(np.int64).tolist()):
-        if any(start <= open_second < end for start, end in market.still):
-            continue
         row = prices[index]
         count = max(1, int(interval * rng.uniform(0.3, 0.8)))
         volume = count * 800.0 / float(row[0]) * float(rng.uniform(0.5, 2.0))
         bought = volume * float(rng.uniform(0.4, 0.6))
+        if any(start <= open_second < end for start, end in market.still):
+            continue
         rows.append(Candle(open_second, float(row[0]), float(row.max()), float(row.min()), float(row[-1]), volume, count, bought))
     return rows
