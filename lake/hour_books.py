@@ -21,7 +21,7 @@ from lake.gather import STRETCH_ROWS, Gathering
 from lake.paths import Home, Hour
 from lake.registry import BOOK_DELTAS
 from lake.transforms.book_states import DELTA_COLUMNS, Books, books_at, heard, in_gap, joined
-from lake.visible import hour_inputs, hour_watermark
+from lake.visible import by_instant, hour_files, hour_watermark
 
 
 @dataclass(slots=True)
@@ -78,12 +78,21 @@ class HourBooks:
 
     def _stretches(self) -> Iterator[pl.DataFrame]:
         """Rows of whole books, in order."""
-        counted = hour_inputs(self.home, BOOK_DELTAS.name, self.hour, self.at_us)
-        if len(counted) == 1 and counted[0].kind == "hour":
-            yield from _whole_books(counted[0].path, self.stretch_rows)
+        sealed = self._sealed()
+        if sealed is not None:
+            yield from _whole_books(sealed, self.stretch_rows)
         else:
             table, _ = read_hour(self.home, BOOK_DELTAS.name, self.hour, at_us=self.at_us, columns=list(DELTA_COLUMNS))
             yield pl.DataFrame(table)
+
+    def _sealed(self) -> Path | None:
+        """The hour's file, where it holds just what counts: also one that this run has made and whose instant is a moment ahead."""
+        found = hour_files(self.home, BOOK_DELTAS.name, self.hour)
+        newest = max(found.hours, key=by_instant, default=None)
+        if newest is None or found.days or newest.watermark > self.at_us:
+            return None
+        late = any(newest.watermark < part.visible_from <= self.at_us for part in found.parts)
+        return None if late else newest.path
 
 
 def _whole_books(path: Path, stretch_rows: int) -> Iterator[pl.DataFrame]:
