@@ -116,13 +116,13 @@ class Chain:
         return indicator_state_dataset(self.span)
 
     def _step(self, partition: Partition, before: State) -> Carried:
-        candles, watermark = self._candles(partition)
+        candles, watermark = self.candles(partition)
         standing = self._standing(partition)
         rows, after = compute(candles, before, rates=usdt_rates(candles))
         spreads = standing is None or not after.agrees(standing)
         if spreads:
             files.write_small(self._note, str(partition.start))
-        written = self._write(self._rows, partition, rows.to_arrow(), watermark=watermark)
+        written = self.write(self._rows, partition, rows.to_arrow(), watermark=watermark)
         state = self._keep(partition, after, watermark=watermark)
         opened = rows["timestamp"].unique().sort().to_list()
         return Carried(
@@ -136,7 +136,7 @@ class Chain:
 
     def _keep(self, partition: Partition, after: State, *, watermark: int) -> WriteResult:
         begins = datetime.fromtimestamp(partition.start / 1_000_000, UTC)
-        result = self._write(self._states, partition, after.to_arrow(begins), watermark=watermark)
+        result = self.write(self._states, partition, after.to_arrow(begins), watermark=watermark)
         self._path, self._state = result.path, after
         return result
 
@@ -153,13 +153,13 @@ class Chain:
         between = {each for timeframe in TIMEFRAMES_OF[self.span] for each in self._made(candle_dataset(timeframe), start, partition.start)}
         watermark = 0
         for each in sorted(between, key=lambda one: one.start):
-            candles, watermark = self._candles(each)
+            candles, watermark = self.candles(each)
             _, state = compute(candles, state, rates=usdt_rates(candles))
         if between:
             self._keep(max(between, key=lambda one: one.start), state, watermark=watermark)
         return state
 
-    def _candles(self, partition: Partition) -> tuple[pl.DataFrame, int]:
+    def candles(self, partition: Partition) -> tuple[pl.DataFrame, int]:
         """Candles of all timeframes of a partition, the newest that were written, and the greatest watermark among them."""
         read = [self._read(candle_dataset(timeframe), partition) for timeframe in TIMEFRAMES_OF[self.span]]
         return pl.concat([pl.DataFrame(table) for table, _ in read]), max(watermark for _, watermark in read)
@@ -187,7 +187,15 @@ class Chain:
             return read_hour(self.home, name, partition, at_us=_ANY_TIME)
         return read_period(self.home, name, partition, at_us=_ANY_TIME)
 
-    def _write(self, name: str, partition: Partition, table: pa.Table, *, watermark: int) -> WriteResult:
+    def before(self, partition: Partition, count: int) -> list[Partition]:
+        """The `count` partitions before this one, the earliest first."""
+        found = [partition]
+        while len(found) <= count:
+            found.append(former(found[-1]))
+        return found[:0:-1]
+
+    def write(self, name: str, partition: Partition, table: pa.Table, *, watermark: int) -> WriteResult:
+        """Make a table, in the registry's columns, the rows of a partition of a dataset."""
         schema = DATASETS[name].schema
         rows = table.select(schema.names).cast(schema)
         if isinstance(partition, Hour):

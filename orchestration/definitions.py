@@ -16,6 +16,7 @@ from assets.landed import compacted_assets, landed_specs
 from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
 from assets.outcome import with_columns
+from assets.studies import study_assets
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
@@ -44,6 +45,7 @@ def build(
             *candle_assets(partitions),
             *longer_assets(days, months),
             *indicator_assets(partitions, days, months),
+            *study_assets(partitions, days, months),
             trade_flow_asset(partitions),
             book_assets(partitions),
             liquidation_windows_asset(partitions),
