@@ -5,6 +5,7 @@ Put here: the order of the steps and what is printed. Keep out: the steps themse
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from lake.paths import Home, Hour
 from lake.settings import LakeSettings
 from lake.verify import verify
 from orchestration.errors import ChildFailed, NotADemoHome
-from orchestration.simulation import LiveMarket, land_history, live_market, write_config
+from orchestration.simulation import LiveMarket, land_history, live_market, outside_environment, write_config
 from orchestration.summary import CONDITIONS, LATEST_CANDLES, LATEST_SPREADS, ROWS, print_query
 
 SYMBOLS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -120,6 +121,8 @@ class Demo:
         config = self.root / "tickhouse.toml"
         with live_market(arguments=self._market_arguments()) as market:
             write_config(config, market, SYMBOLS)
+            # Read by Dagster's processes, which inherit it: nothing of a demo is asked of the world.
+            os.environ.update(outside_environment(market))
 
             def ready(url: str, instance: dg.DagsterInstance) -> None:
                 first, last = self._span()

@@ -104,3 +104,20 @@ def write_config(path: Path, market: LiveMarket, symbols: Mapping[str, Sequence[
         lines += [f"[exchanges.{exchange}]", f"symbols = [{listed}]", f"depth = {depth}", f"[exchanges.{exchange}.endpoints]"]
         lines += [f"{key} = {json.dumps(url)}" for key, url in market.endpoints[exchange].items()]
     path.write_text("\n".join(lines) + "\n")
+
+
+def outside_environment(market: LiveMarket) -> dict[str, str]:
+    """Variables by which market context (`sources.settings`) asks a live market that pretends Binance, and no one outside."""
+    spot, usdm = market.endpoints["binance"]["spot_rest"], market.endpoints["binance"]["usdm_rest"]
+    root = spot.partition("/binance")[0]
+    return {
+        "TICKHOUSE_CANDLE_EXCHANGES": "binance",
+        "TICKHOUSE_CANDLE_SYMBOLS": "BTC/USDT,ETH/USDT,SOL/USDT",
+        "TICKHOUSE_CANDLE_HISTORY_DAYS": "2",
+        "TICKHOUSE_CANDLE_URLS": f"https://api.binance.com={spot},https://fapi.binance.com={usdm}",
+        "TICKHOUSE_COINGECKO_URL": f"{root}/coingecko/api/v3",
+        "TICKHOUSE_COINGECKO_PAUSE_SECONDS": "0",
+        "TICKHOUSE_COINGLASS_URL": f"{root}/coinglass",
+        "COINGECKO_API_KEY": "simulated",
+        "COINGLASS_API_KEY": "simulated",
+    }
