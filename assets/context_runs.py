@@ -21,7 +21,7 @@ from lake.registry import Dataset
 
 GROUP: Final = "context"
 POOL: Final = "context"
-"""One run of a source at a time: they share its limits."""
+"""Runs of outside sources: bounded by themselves, so that a slow source never keeps the hours from being made."""
 COMPLETE: Final = "complete"
 """Name of the check that fails when something asked for did not come."""
 
