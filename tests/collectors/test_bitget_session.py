@@ -12,7 +12,7 @@ from collectors.errors import FrameError, UnknownSymbol
 from collectors.rows import EventBuffer
 from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
 from collectors.venues.bitget import VENUE
-from collectors.venues.bitget.live import LiveSession
+from collectors.venues.bitget.live import MOST_FETCHED, LiveSession
 
 START = 1_764_000_000_000_000
 LINEAR = Instrument(
@@ -176,15 +176,16 @@ def test_a_hole_of_more_trades_than_are_remembered_stays_a_gap() -> None:
     first.feed(trades("update", 5), START)
     first.closed(START + 1_000_000)
     second = opened(events, "trades")
-    second.feed(trades("update", 9_000), START + 10_000_000)
+    newest = MOST_FETCHED + 5_000
+    second.feed(trades("update", newest), START + 10_000_000)
 
     pages = 0
     while requests := [action for action in second.actions if isinstance(action, HttpGet)]:
         second.actions.clear()
         pages += 1
-        second.feed_http(requests[0], fills(*range(9_001 - 1_000 * pages, 10_001 - 1_000 * pages)), START + 11_000_000)
+        second.feed_http(requests[0], fills(*range(newest + 1 - 1_000 * pages, newest + 1_001 - 1_000 * pages)), START + 11_000_000)
 
-    assert pages == 3
+    assert pages == MOST_FETCHED // 1_000
     assert [gap["healed_at"] for gap in events.drain()["gaps"].to_pylist()][-1] is None
 
 
