@@ -47,7 +47,10 @@ def connect(home: Home, *, with_wal: bool = True) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         refresh(connection, home, with_wal=with_wal)
+        # One transaction: a commit for each of many views takes as long as defining them.
+        connection.execute("BEGIN")
         catalog.define(connection, home, at=_INSTANT, wal=with_wal)
+        connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
