@@ -19,11 +19,8 @@ from orchestration.run import RANGE_END, RANGE_START
 from orchestration.settings import OrchestrationSettings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
-CHAIN = {
-    name
-    for name in names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)
-    if DATASETS[name].span == "hour"
-}
+LAKE = names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)
+CHAIN = {name for name in LAKE if DATASETS[name].span == "hour"}
 """Everything that is made of an hour."""
 
 
@@ -46,7 +43,8 @@ class Clockwork:
         self.job = self.defs.resolve_job_def(HOURS)
         self.instance = instance
         self.cursor = None
-        self.requested: dict[str, set[str]] = {}
+        self.longer: dict[str, set[str]] = {}
+        """Assets of days and months that the last tick requested, by partition key."""
 
     def land(self, hour: datetime, names: Iterable[str] = LANDED) -> None:
         for name in names:
@@ -64,16 +62,21 @@ class Clockwork:
         assert result.success
 
     def tick(self, at: datetime) -> dict[str, set[str]]:
-        """Evaluate once; the assets requested, by partition key."""
+        """Evaluate once; the assets of the hour that are requested, by partition key."""
+        self.longer = {}
         result = dg.evaluate_automation_conditions(
             self.defs, self.instance, asset_selection=dg.AssetSelection.all(), cursor=self.cursor, evaluation_time=at
         )
         self.cursor = result.cursor
         requested: dict[str, set[str]] = {}
-        for name in DATASETS:
+        for name in LAKE:
+            found = requested if name in CHAIN else self.longer
             for key in result.get_requested_partitions(dg.AssetKey(name)):
-                requested.setdefault(str(key), set()).add(name)
+                found.setdefault(str(key), set()).add(name)
         return requested
+
+    def longer_made(self, name: str, partition: str) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
 
     def _report(self, key: dg.AssetKey, hour: datetime) -> None:
         self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition_key(Hour.at(hour))))
@@ -223,3 +226,60 @@ def test_making_the_trades_of_the_running_hour_by_hand_makes_its_candles_follow(
 
     requested = clockwork.tick(NOON + timedelta(minutes=32))[key(NOON)]
     assert {"candles_1m", "candles_1h"} <= requested
+
+
+DAY, MONTH = ({name for name in LAKE if DATASETS[name].span == span} for span in ("day", "month"))
+
+
+def test_a_day_is_made_again_when_an_hour_of_it_was_made_and_its_month_after_it(clockwork):
+    hour = NOON - timedelta(hours=2)
+    clockwork.tick(NOON)
+    clockwork.made(hour, ["candles_1h"])
+
+    clockwork.tick(NOON + timedelta(minutes=1))
+    at_once = clockwork.longer
+    clockwork.tick(NOON + timedelta(minutes=2))
+    days = clockwork.longer
+    clockwork.longer_made("candles_1d", "2026-03-05")
+    clockwork.tick(NOON + timedelta(minutes=3))
+    clockwork.tick(NOON + timedelta(minutes=4))
+    months = clockwork.longer
+
+    assert at_once == {}
+    assert days == {"2026-03-05": DAY}
+    assert months == {"2026-03-01": MONTH}
+    clockwork.tick(NOON + timedelta(minutes=5))
+    assert clockwork.longer == {}
+
+
+def test_hours_that_keep_coming_refresh_their_day_once_when_they_have_come(clockwork):
+    clockwork.tick(NOON)
+    for number in (4, 3, 2):
+        clockwork.made(NOON - timedelta(hours=number), ["candles_1h"])
+        clockwork.tick(NOON + timedelta(minutes=10 - number))
+        assert clockwork.longer == {}
+
+    clockwork.tick(NOON + timedelta(minutes=9))
+
+    assert clockwork.longer == {"2026-03-05": DAY}
+
+
+def test_a_missing_hour_holds_neither_its_day_nor_the_month_up(clockwork):
+    clockwork.tick(NOON)
+
+    clockwork.made(NOON - timedelta(days=2, hours=3), ["candles_1h"])  # of 24 hours this one alone was ever made
+    clockwork.tick(NOON + timedelta(minutes=1))
+    clockwork.tick(NOON + timedelta(minutes=2))
+
+    assert clockwork.longer == {"2026-03-03": DAY}
+
+
+def test_an_hour_of_last_week_that_is_repaired_refreshes_the_day_it_lies_in(clockwork):
+    clockwork.made(NOON - timedelta(days=6), ["candles_1h"])
+    clockwork.tick(NOON)
+
+    clockwork.made(NOON - timedelta(days=6), ["candles_1h"])
+    clockwork.tick(NOON + timedelta(minutes=1))
+    clockwork.tick(NOON + timedelta(minutes=2))
+
+    assert clockwork.longer == {"2026-02-27": DAY}

@@ -132,7 +132,9 @@ def test_a_late_part_changes_its_hour_and_no_other(day):
     changed = {path for path, digest in contents(lake).items() if before[path] != digest}
     assert {"trades", "coverage", *(f"candles_{timeframe}" for timeframe in TRADE_TIMEFRAMES)} <= {path.parts[1] for path in changed}
     assert not {path.parts[1] for path in changed} & {"book_deltas", "book_snapshots", "ledger", "gaps"}
-    assert {path.parts[2:] for path in changed} == {tuple(hours_ago(20).directory.split("/"))}
+    # Indicators go on from the hour before: theirs change in later hours too.
+    of_the_hour = {path for path in changed if not path.parts[1].startswith("indicator")}
+    assert {path.parts[2:] for path in of_the_hour} == {tuple(hours_ago(20).directory.split("/"))}
 
 
 def test_the_lake_verifies_after_all_of_it(day):
@@ -207,3 +209,68 @@ def test_a_range_launched_as_a_job_is_one_run_too(tmp_path):
 def test_a_range_that_cannot_be_is_refused_with_a_sentence(tmp_path, names, first, last, says):
     with pytest.raises(BackfillError, match=says):
         materialize_range(lake_settings(tmp_path), names, first, last)
+
+
+CANDLES = ["trades", "candles_1m", "candles_1h", "candles_1d"]
+
+
+def made_partitions(instance, name):
+    return instance.get_materialized_partitions(dg.AssetKey(name))
+
+
+def test_what_stands_is_left_as_it_stands_unless_forced(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, *({"trades": trades(hours_ago(number))} for number in (2, 3)))
+    first = materialize_range(lake, CANDLES, hours_ago(3), hours_ago(2), force=False)
+    wait_until_visible(lake)
+
+    again = materialize_range(lake, CANDLES, hours_ago(3), hours_ago(2), force=False)
+    forced = materialize_range(lake, CANDLES, hours_ago(3), hours_ago(2))
+
+    assert first.partitions == forced.partitions > again.partitions == 0
+    assert again.run_ids == ()
+    assert again.success
+    assert again.standing == first.partitions
+
+
+def test_a_back_fill_that_was_killed_goes_on_where_it_was(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, *({"trades": trades(hours_ago(number))} for number in range(2, 8)))
+    materialize_range(lake, ["trades"], hours_ago(7), hours_ago(2))
+    materialize_range(lake, ["candles_1m"], hours_ago(7), hours_ago(5))  # and here it was killed
+    heard = []
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        listener = lambda total: lambda asset, key: heard.append((total, asset, key))  # noqa: E731
+        names = ["trades", "candles_1m"]
+        done = materialize_range(lake, names, hours_ago(7), hours_ago(2), force=False, instance=instance, listener=listener)
+
+        assert done.success, done.sentence
+        assert heard == [(3, "candles_1m", partition_key(hours_ago(number))) for number in (4, 3, 2)]
+        assert made_partitions(instance, "trades") == made_partitions(instance, "candles_1m")
+        assert len(made_partitions(instance, "trades")) == 6
+
+
+def test_what_is_older_than_what_it_is_made_from_is_made_again_with_its_day(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, *({"trades": trades(hours_ago(number))} for number in (2, 3)))
+    materialize_range(lake, CANDLES, hours_ago(3), hours_ago(2))
+    land(lake, {"trades": trades(hours_ago(3), seed=1, per_market=5, first_id=10_000)})
+    days = len({hour.date for hour in (hours_ago(2), hours_ago(3))})
+
+    done = materialize_range(lake, CANDLES, hours_ago(3), hours_ago(2), force=False)
+
+    assert done.success, done.sentence
+    assert done.rows["trades"] == 915
+    assert (done.partitions, done.standing) == (4, 3 + days - 1)
+
+
+def test_a_day_and_a_month_that_touch_the_range_are_made_whole(tmp_path):
+    lake = lake_settings(tmp_path)
+    land(lake, {"trades": trades(hours_ago(2))})
+
+    done = materialize_range(lake, ["candles_1d", "candles_1month"], hours_ago(2), hours_ago(2))
+
+    assert done.success, done.sentence
+    assert (done.partitions, len(done.run_ids)) == (2, 2)
+    assert done.rows == {"candles_1d": 3, "candles_1month": 3}
