@@ -53,8 +53,11 @@ class TextSide:
         self._prices = sorted(self._amounts)
         self.truncate()
 
-    def apply(self, levels: Iterable[TextLevel]) -> None:
-        """Take levels in their order, one price may come twice; 0 deletes, and deleting an unknown price is harmless."""
+    def apply(self, levels: Iterable[TextLevel]) -> list[Level]:
+        """Take levels in their order, one price may come twice; 0 deletes, and deleting an unknown price is harmless.
+
+        Returns what they pushed beyond the depth, as deletes: those who rebuild the book from its rows do not know the depth.
+        """
         amounts, texts, prices = self._amounts, self._texts, self._prices
         self._spelled = None
         for price, amount, text in levels:
@@ -66,19 +69,20 @@ class TextSide:
             elif amounts.pop(price, None) is not None:
                 del texts[price]
                 del prices[bisect_left(prices, price)]
-        if len(prices) > self.depth:
-            self.truncate()
+        return self.truncate() if len(prices) > self.depth else []
 
-    def truncate(self) -> None:
-        """Forget levels beyond the depth; the venue sends no deletes for them."""
+    def truncate(self) -> list[Level]:
+        """Forget levels beyond the depth, for which the venue sends no deletes; returns them as such."""
         surplus = len(self._prices) - self.depth
-        if surplus > 0:
-            self._spelled = None
-            gone = self._prices[:surplus] if self._descending else self._prices[-surplus:]
-            del self._prices[slice(0, surplus) if self._descending else slice(-surplus, None)]
-            for price in gone:
-                del self._amounts[price]
-                del self._texts[price]
+        if surplus <= 0:
+            return []
+        self._spelled = None
+        gone = self._prices[:surplus] if self._descending else self._prices[-surplus:]
+        del self._prices[slice(0, surplus) if self._descending else slice(-surplus, None)]
+        for price in gone:
+            del self._amounts[price]
+            del self._texts[price]
+        return [(price, 0.0) for price in gone]
 
     def respell(self, spell: dict[float, TextLevel]) -> None:
         """Replace the digits of levels that are there."""
@@ -128,12 +132,9 @@ class TextBook:
         self.bids.load(bids)
         self.asks.load(asks)
 
-    def apply(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> None:
-        """Take one update."""
-        if bids:
-            self.bids.apply(bids)
-        if asks:
-            self.asks.apply(asks)
+    def apply(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> tuple[list[Level], list[Level]]:
+        """Take one update; returns the bids and asks it pushed beyond the depth, as deletes."""
+        return self.bids.apply(bids) if bids else [], self.asks.apply(asks) if asks else []
 
     def resize(self, depth: int) -> None:
         """Keep another number of levels from now on."""

@@ -98,8 +98,27 @@ def test_books_bridge_their_snapshot_and_never_cross_afterwards(recordings: Path
     assert decoding.report(decoding.tables()).gaps == 0
 
 
-def test_the_book_rebuilt_from_landed_rows_is_the_book_that_was_kept(recordings: Path) -> None:
-    decoding = decode_files("binance", [recordings / "binance/usdm_multi_depth_aggtrade_kline_20210722.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "binance/usdm_multi_depth_aggtrade_kline_20210722.jsonl.gz",
+        "bitfinex/v2_book_trades_ticker_20250815.jsonl.gz",
+        "bitfinex/v2_book_trades_ticker_seq_20210405.jsonl.gz",
+        "bitget/v1_spot_books_checksum_trade_candle_20220407.jsonl.gz",
+        "bybit/v5_linear_btc_eth_20260809.jsonl.gz",
+        "coinbase/advanced_level2_trades_ticker_candles_20260809.jsonl.gz",
+        "gateio/futures_v4_orderbookupdate_20230524.jsonl.gz",
+        "htx/linear_swap_depth_step0_trade_20220219.jsonl.gz",
+        "kraken/futures_book_trade_ticker_20210722.jsonl.gz",
+        "kraken/v1_book1000_checksum_20210405.jsonl.gz",
+        "kraken/v2_book_checksum_btcusd_20260802.jsonl.gz",
+        "kraken/v2_book_checksum_xrpusd_20260802.jsonl.gz",
+        "kucoin/spot_level2_match_ticker_candles_20210425.jsonl.gz",
+        "okx/v5_bookstbt_checksum_trades_20220227.jsonl.gz",
+    ],
+)
+def test_the_book_rebuilt_from_landed_rows_is_the_book_that_was_kept(recordings: Path, name: str) -> None:
+    decoding = decode_files(name.partition("/")[0], [recordings / name])
     tables = decoding.tables()
 
     rebuilt: dict[str, dict[str, dict[float, float]]] = {}
@@ -118,8 +137,8 @@ def test_the_book_rebuilt_from_landed_rows_is_the_book_that_was_kept(recordings:
         else:
             sides[row["side"]].pop(row["price"], None)
 
-    kept = decoding.session.books()
-    assert set(rebuilt) == set(kept)
+    kept = {symbol: feed for symbol, feed in decoding.session.books().items() if feed.live}
+    assert kept
     for symbol, feed in kept.items():
         bids, asks = feed.book.levels()
         assert sorted(rebuilt[symbol]["bid"].items(), reverse=True) == bids

@@ -81,8 +81,8 @@ class CheckedBook:
         if not self.feed.live:
             self.feed.writer.discard("book_deltas", "before snapshot", rows=len(levels))
             return
-        self._book.apply(bids, asks)
-        plain_bids, plain_asks = [level[:2] for level in bids], [level[:2] for level in asks]
+        gone_bids, gone_asks = self._book.apply(bids, asks)
+        plain_bids, plain_asks = [*(level[:2] for level in bids), *gone_bids], [*(level[:2] for level in asks), *gone_asks]
         self.feed.changed(plain_bids, plain_asks, timestamp=timestamp, received=received, sequence=sequence)
 
     def set(self, price: bytes, count: int, amount: bytes, *, timestamp: int | None, received: int | None, sequence: int | None) -> None:
@@ -91,8 +91,8 @@ class CheckedBook:
         if not self.feed.live:
             self.feed.writer.discard("book_deltas", "before snapshot")
             return
-        (self._book.bids if bid else self._book.asks).apply((level,))
-        plain = [level[:2]]
+        gone = (self._book.bids if bid else self._book.asks).apply((level,))
+        plain = [level[:2], *gone]
         self.feed.changed(plain if bid else [], [] if bid else plain, timestamp=timestamp, received=received, sequence=sequence)
 
     def check(self, checksum: int, *, now: int) -> None:

@@ -76,15 +76,15 @@ class CheckedBook:
             self.feed.writer.discard("book_deltas", "before snapshot", rows=len(bids) + len(asks))
             return
         spelled_bids, spelled_asks = self._levels(bids), self._levels(asks)
-        self._book.apply(spelled_bids, spelled_asks)
+        gone_bids, gone_asks = self._book.apply(spelled_bids, spelled_asks)
         if checksum is not None and not self._unchecked:
             if not self._agrees(checksum):
                 self.feed.writer.discard("book_deltas", "checksum mismatch", rows=len(bids) + len(asks))
                 self._mismatch(timestamp, received)
                 return
             self._mismatches = 0
-        pairs_bids = [level[:2] for level in spelled_bids]
-        pairs_asks = [level[:2] for level in spelled_asks]
+        pairs_bids = [*(level[:2] for level in spelled_bids), *gone_bids]
+        pairs_asks = [*(level[:2] for level in spelled_asks), *gone_asks]
         self.feed.changed(pairs_bids, pairs_asks, timestamp=timestamp, received=received, sequence=None)
 
     def tick(self, now: int) -> None:
