@@ -19,7 +19,7 @@ from collectors.venue import Venue, Wanted
 from lake.bucket_sizes import bucket_sizes
 from lake.errors import BucketSizeError
 
-_TOP: Final = ("exchanges", "heatmap", "indicators")
+_TOP: Final = ("exchanges", "heatmap", "indicators", "retention")
 _KEYS: Final = ("symbols", "channels", "depth", "redundant", "endpoints")
 _DEPTH: Final = range(1, 10_001)
 _FAMILIES: Final = (("ws://", "wss://"), ("http://", "https://"))

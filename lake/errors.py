@@ -15,6 +15,7 @@ LakeError
 ├── CompactionError        an hour or day that cannot be written
 │   ├── PeriodError        a day or month that is no partition of the dataset, or rows outside it
 │   └── UnreadableFile     a lake file that cannot be read
+├── RetentionError         a retention that is none
 ├── CatalogError           the catalog cannot be built
 └── QueryError             a statement that DuckDB refused, or that took too long
 """
@@ -128,6 +129,10 @@ class UnreadableFile(CompactionError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(f"{path} cannot be read: {reason}")
+
+
+class RetentionError(LakeError):
+    """A retention in tickhouse.toml that is none."""
 
 
 class CatalogError(LakeError):

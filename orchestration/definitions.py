@@ -16,11 +16,12 @@ from assets.landed import compacted_assets, landed_specs
 from assets.liquidation_windows import liquidation_windows_asset
 from assets.longer import longer_assets
 from assets.outcome import with_columns
+from assets.settings import FlowSettings
 from assets.studies import study_assets
 from lake.settings import LakeSettings
 from orchestration.automation import automation_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
-from orchestration.jobs import span_jobs, upkeep_job, upkeep_schedule
+from orchestration.jobs import retention_job, retention_schedule, span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
 from orchestration.resources import flow_resource, lake_resource
 from orchestration.sensors import landed_hours_sensor
@@ -54,8 +55,8 @@ def build(
         assets=dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context_assets(settings, sources)]),
         resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
         sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
-        schedules=[upkeep_schedule(), *context_schedules(sources)],
-        jobs=[*span_jobs(made), upkeep_job(lake), *context_jobs()],
+        schedules=[upkeep_schedule(), retention_schedule(), *context_schedules(sources)],
+        jobs=[*span_jobs(made), upkeep_job(lake), retention_job(lake, FlowSettings().config), *context_jobs()],
         executor=dg.in_process_executor,
     )
 

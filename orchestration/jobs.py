@@ -5,12 +5,14 @@ Put here: jobs and their schedules. Keep out: what follows from landed hours (th
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from lake.registry import Span, dataset
+from lake.retention import expire, retention_days
 from lake.settings import LakeSettings
 from lake.sweep import sweep
 from orchestration.plan import FROM_THE_LAKE
@@ -20,6 +22,7 @@ HOURS = "hours"
 DAYS = "days"
 MONTHS = "months"
 UPKEEP = "upkeep"
+RETENTION = "retention"
 
 _JOBS: Final[dict[Span, str]] = {"hour": HOURS, "day": DAYS, "month": MONTHS}
 
@@ -65,6 +68,35 @@ def upkeep_job(lake: LakeSettings) -> dg.JobDefinition:
         clean(start=settle())
 
     return upkeep
+
+
+def retention_job(lake: LakeSettings, config: Path) -> dg.JobDefinition:
+    """What is older than `[retention]` of tickhouse.toml goes; nothing where that names no dataset."""
+
+    @dg.op(description="Removes partitions older than their dataset's retention.", pool="upkeep", out=dg.Out(dg.Nothing))
+    def expire_partitions(context: dg.OpExecutionContext) -> None:
+        days = retention_days(config)
+        found = expire(lake.house, days)
+        for name, paths in found.files.items():
+            context.log.info(f"{name}: {len(paths)} files older than {days[name]} days")  # noqa: G004 - Dagster's logger takes a sentence
+        context.log.info(f"removed {len(found.removed)} files; what is still left goes with the next run")  # noqa: G004
+
+    @dg.job(name=RETENTION, description="Removes what is older than tickhouse.toml says.")
+    def retention() -> None:
+        expire_partitions()
+
+    return retention
+
+
+def retention_schedule() -> dg.ScheduleDefinition:
+    """Retention once a week, on Sunday morning: what one run leaves out of the views the next one removes."""
+    return dg.ScheduleDefinition(
+        name="retention_weekly",
+        job_name=RETENTION,
+        cron_schedule="45 4 * * 0",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
 
 
 def upkeep_schedule() -> dg.ScheduleDefinition:

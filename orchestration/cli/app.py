@@ -34,6 +34,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "venues": checking.venues,
     "check": checking.check,
     "backfill": running.backfill,
+    "retention": running.retention,
     "indicators": indicating.indicators,
     "sql": viewing.sql,
     "files": viewing.files,

@@ -60,3 +60,24 @@ def backfill(
     else:
         typer.echo(summary.sentence)
     raise typer.Exit(0 if summary.success else 1)
+
+
+def retention(
+    *,
+    home: HomeOption = None,
+    config: Annotated[Path, typer.Option("--config", help="Where `[retention]` stands.")] = Path("tickhouse.toml"),
+    dry_run: Annotated[bool, typer.Option("--dry-run/--apply", help="Only say what would go, or let it go.")] = True,
+) -> None:
+    """Say, or with --apply remove, what is older than `[retention]` of tickhouse.toml allows; nothing where that names no dataset."""
+    from lake.retention import expire, expired, retention_days
+
+    days = retention_days(config)
+    house = lake_settings(home).house
+    found = expired(house, days) if dry_run else expire(house, days)
+    for name, paths in found.files.items():
+        typer.echo(f"{name}: {len(paths):,} files older than {days[name]} days")
+    total = sum(len(paths) for paths in found.files.values())
+    waits = (
+        "" if dry_run else f", {len(found.removed):,} removed, {total - len(found.removed):,} left out of views and removed by a later call"
+    )
+    typer.echo(f"{total:,} files, {found.bytes:,} bytes are older than they need be{waits}.")
