@@ -16,6 +16,7 @@ from assets.hours import partition_key
 from assets.landed import landed_key
 from lake.files import now_us
 from lake.paths import Hour
+from lake.periods import Period
 from lake.registry import DATASETS
 from lake.settings import LakeSettings
 from orchestration.arrivals import Cursor, arrivals, uncompacted
@@ -88,14 +89,25 @@ def _reported_since(instance: dg.DagsterInstance, name: str, since: float | None
         cursor = page.cursor
 
 
-_ALL: Final = 40_000
+_ALL: Final = 400_000
 """More hours than the partitions may ever have."""
+
+_LONGER: Final = tuple(
+    name for name, data in DATASETS.items() if data.span != "hour" and name.startswith(("candles_", "indicators_", "indicator_state_"))
+)
+"""Made of hours by the day or month; what else has days and months is fetched from outside."""
 
 
 def _missing(instance: dg.DagsterInstance, hours: set[Hour]) -> set[Hour]:
-    """Those of `hours` of which some asset was never materialised."""
+    """Those of `hours` of which some asset was never materialised; for a day or month that was not, its last hour, which brings it on."""
     keys = {partition_key(hour): hour for hour in hours}
     lacking: set[str] = set()
-    for name in DATASETS:
-        lacking |= keys.keys() - instance.get_materialized_partitions(dg.AssetKey(name))
-    return {keys[key] for key in lacking}
+    for name, data in DATASETS.items():
+        if data.span == "hour":
+            lacking |= keys.keys() - instance.get_materialized_partitions(dg.AssetKey(name))
+    found = {keys[key] for key in lacking}
+    for name in _LONGER:
+        latest = {Period.of(hour.start, DATASETS[name].span): hour for hour in sorted(hours)}
+        made = instance.get_materialized_partitions(dg.AssetKey(name))
+        found |= {hour for period, hour in latest.items() if partition_key(period) not in made}
+    return found
