@@ -56,7 +56,7 @@ def _candles(timeframe: str, partitions: dg.HourlyPartitionsDefinition) -> dg.As
         differences: dict[Hour, str] = {}
         with duckdb.connect(config=DUCKDB) as connection:
             outcome = each_hour(context, lambda hour: _make(lake, data, timeframe, hour, connection=connection, differences=differences))
-        checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, differences, hours=outcome.hours)]
+        checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, {**differences}, hours=outcome.hours)]
         return materialized(context, data, outcome, checks=checks)
 
     return candles
