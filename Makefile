@@ -18,7 +18,8 @@ up: setup  ## collectors of tickhouse.toml and Dagster, until Ctrl-C
 	@$(BIN)/tickhouse up
 
 test: setup
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadscope
+	@# Three workers also on two cores: the tests with real processes wait more than they compute.
+	@$(BIN)/python -m pytest -q -n 3 --dist loadscope
 
 lint: setup
 	@$(BIN)/ruff check .
