@@ -13,6 +13,7 @@ import polars as pl
 
 from assets.automation import FOLLOW
 from assets.checks import check_specs, judge, judged
+from assets.hours import Partition
 from assets.landed import OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.recomputed import RECOMPUTED, candle_differences
@@ -53,17 +54,23 @@ def _candles(timeframe: str, partitions: dg.HourlyPartitionsDefinition) -> dg.As
         ),
     )
     def candles(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it by the bare class
-        differences: dict[Hour, str] = {}
+        differences: dict[Partition, str] = {}
         with duckdb.connect(config=DUCKDB) as connection:
             outcome = each_hour(context, lambda hour: _make(lake, data, timeframe, hour, connection=connection, differences=differences))
-        checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, {**differences}, hours=outcome.hours)]
+        checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, differences, hours=outcome.hours)]
         return materialized(context, data, outcome, checks=checks)
 
     return candles
 
 
 def _make(
-    lake: LakeResource, data: Dataset, timeframe: str, hour: Hour, *, connection: duckdb.DuckDBPyConnection, differences: dict[Hour, str]
+    lake: LakeResource,
+    data: Dataset,
+    timeframe: str,
+    hour: Hour,
+    *,
+    connection: duckdb.DuckDBPyConnection,
+    differences: dict[Partition, str],
 ) -> HourDone:
     trades, watermark = read_hour(lake.house, "trades", hour)
     rows = pl.DataFrame(trades)

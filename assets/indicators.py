@@ -20,8 +20,6 @@ from lake import files
 from lake.carried import TIMEFRAMES_OF, Carried, Chain, former
 from lake.derived import WriteResult
 from lake.indicator_datasets import indicator_dataset, indicator_state_dataset
-from lake.paths import Hour
-from lake.periods import Period
 from lake.registry import Dataset, Span, candle_dataset, dataset
 
 INDICATORS_FRESHNESS: Final = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=100), warn_window=timedelta(minutes=80))

@@ -61,11 +61,11 @@ def fabricate(instance: dg.DagsterInstance, hours: list[Hour]) -> float:
     (database,) = Path(instance.storage_directory()).parent.rglob("index.db")
     with closing(sqlite3.connect(database)) as connection:
         names = [row[1] for row in connection.execute("pragma table_info(event_logs)") if row[1] != "id"]
-        template = connection.execute(f"select {', '.join(names)} from event_logs where partition = ?", (last,)).fetchone()  # noqa: S608
+        template = connection.execute(f"select {', '.join(names)} from event_logs where partition = ?", (last,)).fetchone()
         keys = [partition_key(hour) for hour in hours[:-1]]
         copies = [tuple(value.replace(last, key) if isinstance(value, str) else value for value in template) for key in keys]
         places = ", ".join("?" * len(names))
-        connection.executemany(f"insert into event_logs ({', '.join(names)}) values ({places})", copies)  # noqa: S608
+        connection.executemany(f"insert into event_logs ({', '.join(names)}) values ({places})", copies)
         connection.commit()
     return time.monotonic() - begun
 
