@@ -52,7 +52,9 @@ def shown(home: Home) -> dict[str, pl.DataFrame]:
 def landed(number: int, drawn: tuple) -> dict:
     (hour, millisecond), price, amount, side, fills = drawn
     at = MONTH_END + hour * HOUR + millisecond * 1000
-    return trade(number, at=at, price=price, amount=amount, side=side, fill_count=fills, exchange="binance", symbol=("A/USDT", "B/USDT")[number % 2])
+    return trade(
+        number, at=at, price=price, amount=amount, side=side, fill_count=fills, exchange="binance", symbol=("A/USDT", "B/USDT")[number % 2]
+    )
 
 
 @settings(max_examples=2, deadline=None, phases=[Phase.generate])  # an example is some seconds of files
