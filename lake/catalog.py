@@ -8,7 +8,8 @@ The file holds no data and is never written again: a new one replaces it by rena
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -24,6 +25,8 @@ from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DATASETS
 
 MODE: Final = 0o444
+_WORD: Final = re.compile(r"\w+")
+_CATALOG_WORDS: Final = frozenset({"information_schema", "show", "pragma", "sqlite_master", "pg_catalog"})
 
 
 def publish(home: Home) -> Path:
@@ -77,13 +80,38 @@ def _build(home: Home, path: Path) -> None:
         raise CatalogError(f"the catalog {home.catalog} cannot be built: {str(error).splitlines()[0]}") from error
 
 
-def define(connection: duckdb.DuckDBPyConnection, home: Home, *, at: str = NOW, wal: bool = False) -> None:
-    """Create every view and macro in an empty database; `at` and `wal` as in `lake.views`."""
+def definitions(home: Home, *, at: str = NOW, wal: bool = False, statement: str | None = None) -> dict[str, str]:
+    """CREATE statements of views and macros by name, each after those it needs; `at` and `wal` as in `lake.views`.
+
+    With a `statement` only of what it may need, by the words in it: binding all views takes many times as long as most statements.
+    """
     leave = condemned.read(home)
-    for name, select in views.views(home, at=at, wal=wal, condemned=leave).items():
-        connection.execute(f"CREATE VIEW {identifier(name)} AS {select}")
-    for macro in (candles_now(home, at=at, wal=wal, condemned=leave), *MACROS):
-        connection.execute(macro.create)
+    creates = {
+        name: f"CREATE VIEW {identifier(name)} AS {select}" for name, select in views.views(home, at=at, wal=wal, condemned=leave).items()
+    }
+    creates |= {macro.name: macro.create for macro in (candles_now(home, at=at, wal=wal, condemned=leave), *MACROS)}
+    return creates if statement is None else _needed(creates, statement)
+
+
+def define(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Create every view and macro in an empty database."""
+    for create in definitions(home).values():
+        connection.execute(create)
+
+
+def _needed(creates: Mapping[str, str], statement: str) -> dict[str, str]:
+    """Those that a statement, or what it needs, mentions; all where it looks at the catalog itself."""
+    words = set(_WORD.findall(statement.lower()))
+    if words & _CATALOG_WORDS or any(word.startswith("duckdb_") for word in words):
+        return dict(creates)
+    needed: set[str] = set()
+    waiting = [name for name in creates if name.lower() in words]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += creates.keys() & set(_WORD.findall(creates[name]))
+    return {name: create for name, create in creates.items() if name in needed}
 
 
 def comments() -> list[str]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ class Result:
     truncated: bool
 
 
-def connect(home: Home, *, with_wal: bool = True) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the views of the catalog, as of now; times are shown in UTC.
+def connect(home: Home, *, with_wal: bool = True, statement: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the views of the catalog, as of now; times are shown in UTC. With a `statement` those it needs alone.
 
     With the log, rows count from the moment they are acknowledged; without it, from the instant of their part. Close it after use. Raises
     `LakeFormatError` for a home of a newer version.
@@ -46,10 +47,13 @@ def connect(home: Home, *, with_wal: bool = True) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        refresh(connection, home, with_wal=with_wal)
+        creates = catalog.definitions(home, at=_INSTANT, wal=with_wal, statement=statement)
+        read = [name for name in LANDED if statement is None or any(f"{WAL_PREFIX}{name}" in create for create in creates.values())]
+        _picture(connection, home, read if with_wal else ())
         # One transaction: a commit for each of many views takes as long as defining them.
         connection.execute("BEGIN")
-        catalog.define(connection, home, at=_INSTANT, wal=with_wal)
+        for create in creates.values():
+            connection.execute(create)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
@@ -59,12 +63,16 @@ def connect(home: Home, *, with_wal: bool = True) -> duckdb.DuckDBPyConnection:
 
 def refresh(connection: duckdb.DuckDBPyConnection, home: Home, *, with_wal: bool = True) -> int:
     """Move a connection of `connect` to now; returns the instant in microseconds. `with_wal` must be as it was connected."""
+    return _picture(connection, home, LANDED if with_wal else ())
+
+
+def _picture(connection: duckdb.DuckDBPyConnection, home: Home, landed: Iterable[str]) -> int:
+    """Fix the instant, and show what the log holds of the datasets at it."""
     at_us = time.time_ns() // 1000
     connection.execute(f"SET VARIABLE tickhouse_instant = '{at_us:016d}'")
-    if with_wal:
-        for name in LANDED:
-            rows = visible.wal_rows(home, name, at_us=at_us)
-            connection.register(f"{WAL_PREFIX}{name}", rows.cast(dataset(name).schema))
+    for name in landed:
+        rows = visible.wal_rows(home, name, at_us=at_us)
+        connection.register(f"{WAL_PREFIX}{name}", rows.cast(dataset(name).schema))
     return at_us
 
 
@@ -81,11 +89,16 @@ def run_sql(
 
     Raises `QueryError` with DuckDB's message in one line, or when `timeout_seconds` have passed.
     """
-    connection = connect(home, with_wal=with_wal)
+    limits: dict[str, Any] = {"parameters": parameters, "limit": limit, "timeout_seconds": timeout_seconds}
     try:
-        return execute(connection, sql, parameters=parameters, limit=limit, timeout_seconds=timeout_seconds)
-    finally:
-        connection.close()
+        with closing(connect(home, with_wal=with_wal, statement=sql)) as connection:
+            return execute(connection, sql, **limits)
+    except QueryError as error:
+        if not isinstance(error.__cause__, duckdb.CatalogException):
+            raise
+    # Beside everything there is, DuckDB says what may have been meant.
+    with closing(connect(home, with_wal=with_wal)) as connection:
+        return execute(connection, sql, **limits)
 
 
 def execute(
