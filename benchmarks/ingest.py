@@ -1,10 +1,12 @@
 """How fast recorded Binance frames become rows, beside how fast a bare WebSocket client takes the very same frames.
 
-    python benchmarks/ingest.py [--rounds 5] [--recording FILE]
+    python -m benchmarks.ingest [--rounds 5] [--recording FILE]
+    python -m benchmarks.ingest --venues [--rounds 5] [--peer PYTHON | --install-peer]
 
 Prints medians over several rounds, in one run: parse + normalise + book (to row tuples), the same with those turned into Arrow batches,
 the same plus log and Parquet parts, and the receive rate of the `websockets` client alone over loopback with the sender in another
-process. The recording is looked for in TICKHOUSE_RECORDINGS, by default ../shared/recordings.
+process. The recording is looked for in TICKHOUSE_RECORDINGS, by default ../shared/recordings. With `--venues` every venue's recorded frames
+are decoded instead, beside cryptofeed's handlers (`benchmarks/venues.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -26,6 +29,7 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from benchmarks import venues
 from collectors.recording import open_recording, parse
 from collectors.registry import venue
 from collectors.rows import EventBuffer
@@ -117,7 +121,14 @@ def receive(texts: list[str]) -> float:
 
 
 def main() -> None:
+    if "--venues" in sys.argv:
+        sys.argv.remove("--venues")
+        venues.main()
+        return
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--venues", action="store_true", help="every venue's frames beside cryptofeed; takes the options of benchmarks.venues"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--recording", type=Path, default=None)
     options = parser.parse_args()
