@@ -68,9 +68,9 @@ DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
 
 
 BITFINEX_GAPS: Mapping[str, int | tuple[int, ...]] = {
-    role: tuple(range(role in {"drop_delta", "bad_checksum", "slow_snapshot", "http_429"}, 9)) for role in ROLES
+    role: tuple(range(role in {"drop_delta", "bad_checksum", "slow_snapshot", "http_429"}, 30)) for role in ROLES
 }
-"""Frames are counted over a whole socket: each that is lost puts all its books and trades in doubt, and eight are lost here."""
+"""Frames are counted over a whole socket: each of the eight that are lost here puts all its books and trades in doubt."""
 
 READY: tuple[str, ...] = ("binance", "bitfinex", "bitget", "bybit", "coinbase", "gateio", "htx", "kraken", "kucoin", "mexc", "okx")
 """Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
