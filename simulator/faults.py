@@ -123,6 +123,12 @@ class Faults:
         self.armed.append(fault)
         self.tick(self.now_us)
 
+    def end(self) -> int:
+        """End every fault, those that have not begun too; returns how many."""
+        ended = len(self.armed) + len(self.active)
+        self.armed, self.active = [], []
+        return ended
+
     def tick(self, now_us: int) -> list[Fault]:
         """Move the clock; returns faults that have just come due."""
         self.now_us = now_us

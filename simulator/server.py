@@ -252,9 +252,11 @@ class SimulatorServer:
         if call in {"pause", "resume"}:
             self.engine.paused = call == "pause"
             return Answer(200, json.dumps({"paused": self.engine.paused}))
+        if call == "calm":
+            return Answer(200, json.dumps({"ended": self.faults.end()}))
         if call == "sockets":
             return Answer(200, json.dumps([_describe(socket) for socket in self.hub.sockets]))
-        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, book, hole, pause, resume or sockets"}))
+        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, calm, book, hole, pause, resume or sockets"}))
 
     def _arm(self, params: dict[str, str]) -> Answer:
         try:

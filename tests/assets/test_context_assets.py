@@ -81,8 +81,9 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path, outside, instance) -> House:
-    return House(tmp_path, outside, instance)
+def house(tmp_path, outside, instance) -> Iterator[House]:
+    yield House(tmp_path, outside, instance)
+    outside.simulator.control("calm")
 
 
 def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -104,7 +105,7 @@ def test_each_run_adds_a_whole_snapshot_of_coins_with_one_instant(house, outside
 def test_a_snapshot_that_fails_half_way_leaves_the_former_and_fails_without_the_key(house, outside):
     settings = outside.settings(coingecko_coins=1000, source_retry_seconds=0.001)
     assert house.run("coins", settings=outside.settings(coingecko_coins=250)).success
-    outside.simulator.fault("refuse", exchange="coingecko", symbol="4", duration=5)
+    outside.simulator.fault("refuse", exchange="coingecko", symbol="4", duration=60)
 
     failed = house.run("coins", settings=settings)
 
@@ -185,7 +186,7 @@ def test_candles_come_for_every_exchange_and_a_second_run_fetches_only_what_is_m
 
 
 def test_an_exchange_that_is_down_leaves_the_others_and_is_told(house, outside):
-    outside.simulator.fault("refuse", exchange="okx", duration=3)
+    outside.simulator.fault("refuse", exchange="okx", duration=60)
     settings = outside.settings(candle_timeframes="1d", candle_symbols="BTC/USDT", source_retry_seconds=0.001)
 
     result = house.run("exchange_candles", settings=settings)

@@ -283,6 +283,17 @@ def test_a_slow_kraken_snapshot_comes_after_its_acknowledgement(simulate: Any, d
     asyncio.run(run())
 
 
+def test_calm_ends_every_fault(simulate: Any) -> None:
+    async def run() -> None:
+        async with simulate() as sim:
+            await sim.control("fault", kind="stall", duration=60)
+            await sim.control("fault", kind="refuse", duration=60, after=30)
+            assert await sim.control("calm") == {"ended": 2}
+            assert await sim.control("calm") == {"ended": 0}
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("query", ["kind=explode", "kind=stall&exchange=nowhere", "kind=stall&duration=soon", "kind=stall&channel=candles"])
 def test_control_refuses_what_it_cannot_do(simulate: Any, query: str) -> None:
     async def run() -> None:

@@ -16,3 +16,11 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
         yield world
     finally:
         world.stop()
+
+
+@pytest.fixture(autouse=True)
+def calm(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A fault ends with the test that asked for it."""
+    yield
+    if "outside" in request.fixturenames:
+        request.getfixturevalue("outside").simulator.control("calm")

@@ -121,7 +121,7 @@ def test_one_series_that_fails_leaves_the_others(outside: Outside):
 
 
 def test_one_exchange_that_is_down_leaves_the_others(outside: Outside):
-    outside.simulator.fault("refuse", exchange="okx", duration=2)
+    outside.simulator.fault("refuse", exchange="okx", duration=60)
 
     found = fetch([until_now(name, 2, back=1) for name in VENUES], retry=RetryPolicy(first_seconds=0.001), urls=outside.urls)
 
