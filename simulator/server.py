@@ -256,7 +256,9 @@ class SimulatorServer:
             return Answer(200, json.dumps({"ended": self.faults.end()}))
         if call == "sockets":
             return Answer(200, json.dumps([_describe(socket) for socket in self.hub.sockets]))
-        return Answer(404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, calm, book, hole, pause, resume or sockets"}))
+        return Answer(
+            404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, calm, book, hole, pause, resume or sockets"})
+        )
 
     def _arm(self, params: dict[str, str]) -> Answer:
         try:
