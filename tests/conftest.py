@@ -1,11 +1,17 @@
-"""Fixtures that every package's tests share; the recordings are looked up here and nowhere else."""
+"""Fixtures that every package's tests share: the recordings, and a TimescaleDB; both are looked up here and nowhere else."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+from tests.debian_server import Unavailable
+from tests.timescale_server import VARIABLE, Engine, database, own_server, prepare, server
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +19,52 @@ def recordings() -> Path:
     """Directory of recorded exchange messages; skips where it is absent, fails in CI."""
     named = os.environ.get("TICKHOUSE_RECORDINGS")
     root = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "recordings"
-    if root.is_dir():
-        return root
-    reason = "the recorded exchange messages are absent: set TICKHOUSE_RECORDINGS to their directory"
+    if not root.is_dir():
+        absent("the recorded exchange messages are absent: set TICKHOUSE_RECORDINGS to their directory")
+    return root
+
+
+def absent(reason: str) -> NoReturn:
+    """What a test needs is not there: it is skipped, or fails in CI, which has everything."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A private server is made before the first test, for it takes longer than a test may; its absence is told by the tests that want it."""
+    needed = any({"timescale_server", "own_timescale"} & set(getattr(item, "fixturenames", ())) for item in session.items)
+    if needed and not session.config.option.collectonly:
+        with suppress(Unavailable):
+            prepare()
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[str]:
+    """DSN of the maintenance database of a server, shared by all tests; skips with the one reason there is, fails in CI."""
+    with ExitStack() as stack:
+        try:
+            dsn = stack.enter_context(server())
+        except Unavailable as error:
+            absent(str(error))
+        yield dsn
+
+
+@pytest.fixture
+def timescale_dsn(timescale_server: str) -> Iterator[str]:
+    """DSN of an empty database of the test's own. Whatever edition of TimescaleDB it is: `tests.timescale_server.edition` tells."""
+    with database(timescale_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def own_timescale() -> Iterator[Engine]:
+    """A server of the test's own, to stop, kill and start; skips where a server is named from outside."""
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(own_server())
+        except Unavailable as error:
+            if os.environ.get(VARIABLE):
+                pytest.skip(str(error))
+            absent(str(error))
+        yield engine
