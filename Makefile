@@ -18,8 +18,9 @@ up: setup  ## collectors of tickhouse.toml and Dagster, until Ctrl-C
 	@$(BIN)/tickhouse up
 
 test: setup
-	@# Three workers also on two cores: the tests with real processes wait more than they compute.
-	@$(BIN)/python -m pytest -q -n 3 --dist loadscope
+	@# Four workers also on two cores: the tests with real processes wait more than they compute.
+	@# Our modules are compiled once, not by each of the hundreds of processes that the tests start.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadscope
 
 lint: setup
 	@$(BIN)/ruff check .
