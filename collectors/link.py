@@ -23,8 +23,8 @@ TICK_SECONDS: Final = 0.15
 CLOSE_SECONDS: Final = 1.0
 """How long a socket is given to close politely."""
 MOST_UNREADABLE: Final = 100
-"""After so many undecodable frames in a row a socket is given up: what a venue that sends garbage fills the disk with is bounded by the
-back-off between its sockets."""
+"""After so many undecodable frames without a decoded one a socket is given up: what a venue that sends garbage fills the disk with is
+bounded by the back-off between its sockets. Heartbeats and acknowledgements between them prove nothing of the data."""
 YIELD_FRAMES: Final = 256
 """After so many frames taken without waiting, the flush and the other sockets get their turn."""
 
@@ -121,11 +121,12 @@ class Link:
                 unreadable += 1
                 if unreadable == MOST_UNREADABLE:
                     raise ConnectionLost(
-                        f"{owner.plan.name} sent {unreadable} frames in a row that cannot be decoded, expected those of its venue"
+                        f"{owner.plan.name} sent {unreadable} frames that cannot be decoded and none between them that can, "
+                        "expected rows of its venue"
                     ) from error
             else:
-                unreadable = 0
                 if outcome is decoded:
+                    unreadable = 0
                     count.decoded += 1
                     if not self.delivering.is_set():
                         self.delivering.set()

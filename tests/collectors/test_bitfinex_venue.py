@@ -328,6 +328,31 @@ def test_two_lost_frames_may_have_been_one_trade_and_a_new_subscription_tells(ol
         assert [row["healed_by"] for row in drained["gaps"].to_pylist()] == ["rest"]
 
 
+def test_after_a_new_subscription_one_lost_frame_costs_nothing_again_and_the_second_opens_a_gap() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=2)
+    calm(socket)
+    socket.event(event="subscribed", channel="trades", chanId=4, symbol="tBTCUST")
+    socket.feed(4, [[14, MS + 14, 0.5, 91000], [13, MS, -0.05, 91248]])
+    assert [row["healed_by"] for row in socket.rows("gaps") if row["channel"] == "trades"] == [None, "snapshot"]
+    socket.feed(1, "hb", skip=1)
+    assert [row for row in socket.rows("gaps") if row["channel"] == "trades"] == []
+    socket.feed(1, "hb", skip=1)
+    (row,) = [row for row in socket.rows("gaps") if row["channel"] == "trades"]
+    assert row["from_sequence"] == 14
+
+
+def test_a_book_that_lost_a_frame_leaves_one_gap_though_its_checksum_and_the_calm_after_it_both_renew() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    socket.feed(2, "cs", signed("100:2.5:101:-3.0"))
+    socket.session.actions.clear()
+    socket.event(event="subscribed", channel="book", chanId=3, symbol="tBTCUST", prec="P0", freq="F0", len="25")
+    socket.feed(3, [[100, 1, 2.5], [101, 1, -3.0]])
+    assert calm(socket) == []
+    assert [row["healed_by"] for row in socket.rows("gaps")] == [None, "snapshot"]
+
+
 def test_lost_frames_far_apart_are_no_trade_together() -> None:
     socket = checked()
     socket.feed(1, "hb", skip=1)

@@ -104,13 +104,13 @@ class LiveSession(PublicSession):
         """A subscription begins with the last trades of its pair: where they reach back over a gap, they heal it."""
         if received is None or not rows:
             return
-        oldest, newest = ((event_time(EXCHANGE, row[1]), row[0]) for row in (rows[0], rows[-1]))
+        oldest = event_time(EXCHANGE, rows[0][1]), rows[0][0]
         continuity = self.writer.continuity
         for gap in continuity.open_gaps(symbol, "trades"):
             if gap.to_time is None and gap.from_sequence is not None and oldest[1] <= gap.from_sequence:
                 self.losses.forget(gap)
                 continuity.heal(self.writer, gap, by="snapshot", now=received, to_time=received)
-        self.losses.began(symbol, oldest, newest)
+        self.losses.began(symbol, oldest)
 
     def lost_frames(self, count: int, *, now: int) -> None:
         self.losses.frames(count, self.trade_feeds, now=now)

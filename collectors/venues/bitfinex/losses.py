@@ -3,13 +3,15 @@
 The procedure: 1. The count over all frames of the socket shows a loss, not whose it was. 2. From the second frame lost within half a
 minute on, trades of every symbol may be missing: a gap opens for each, from the last trade before the first loss. 3. Once no more is lost
 the trades are subscribed to anew: a subscription begins with the last trades of the pair. Where they reach back over the gap it is healed,
-else it ends with the oldest of them and is fetched over REST.
+else it ends with the oldest of them and is fetched over REST. 4. What was lost before a subscription began is known with it: the symbol
+counts from none again, so that each gap stands for two lost frames of its own.
 Put here: that procedure. Keep out: frames, requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from collectors.continuity import Gap
@@ -27,6 +29,15 @@ Place: TypeAlias = tuple[int, int | None]
 """Time and id of a trade."""
 
 
+@dataclass(slots=True)
+class Doubt:
+    """Frames lost of late that may have held trades of a symbol, and its last trade before the first of them."""
+
+    time: int
+    number: int | None
+    frames: int = 0
+
+
 class Losses:
     """Losses of one socket. Times are microseconds since 1970; `renew` subscribes to the trades of a symbol anew."""
 
@@ -36,34 +47,30 @@ class Losses:
         self._writer = writer
         self._renew = renew
         self._renewed: set[str] = set()
-        self._frames = 0
         self._last: int | None = None
         self._restless: int | None = None
         """The last loss or disorder, until it was calm after it."""
-        self._before: dict[str, Place] = {}
-        """By symbol, the last trade before the first loss."""
+        self._doubts: dict[str, Doubt] = {}
 
     def frames(self, count: int, feeds: dict[str, TradeFeed], *, now: int) -> None:
         """Steps 1 and 2: so many frames were lost just now; none where one only came late."""
         self._restless = now
         if not count:
             return
-        if self._last is None or now - self._last > PAIRED_WITHIN:
-            self._frames = 0
-            self._before = {
-                symbol: (feed.tape.last_time, feed.tape.seen.last) for symbol, feed in feeds.items() if feed.tape.last_time is not None
-            }
-        self._frames += count
+        if self._last is not None and now - self._last > PAIRED_WITHIN:
+            self._doubts.clear()
         self._last = now
-        if self._frames < 2:
-            return
-        for symbol, (time, number) in self._before.items():
-            if symbol in self.open or symbol not in feeds:
+        for symbol, feed in feeds.items():
+            if feed.tape.last_time is None:
+                continue
+            doubt = self._doubts.setdefault(symbol, Doubt(feed.tape.last_time, feed.tape.seen.last))
+            doubt.frames += count
+            if doubt.frames < 2 or symbol in self.open:
                 continue
             gap = self._writer.continuity.open_gap(
-                self._writer, symbol, channel="trades", kind="sequence", now=now, from_time=time, from_sequence=number
+                self._writer, symbol, channel="trades", kind="sequence", now=now, from_time=doubt.time, from_sequence=doubt.number
             )
-            gap.last_event = time
+            gap.last_event = doubt.time
             self.open[symbol] = gap
 
     def calmed(self, now: int) -> bool:
@@ -83,26 +90,24 @@ class Losses:
         if now - self._last > QUIET_AFTER:
             self.closed(now)
 
-    def began(self, symbol: str, oldest: Place, newest: Place) -> None:
-        """A subscription to the trades of a symbol began, with these as the first and the last one it knows.
+    def began(self, symbol: str, oldest: Place) -> None:
+        """Step 4: a subscription to the trades of a symbol began, with this as the first one it knows.
 
-        Where they heal the gap, say so before by `forget`.
+        Where it heals the gap, say so before by `forget`.
         """
         gap = self.open.get(symbol)
         if gap is not None and symbol in self._renewed:
             gap.to_sequence = oldest[1]
             self._end(gap, oldest[0])
-        if symbol in self._before:
-            self._before[symbol] = newest
+        if symbol not in self.open:
+            self._doubts.pop(symbol, None)
 
     def forget(self, gap: Gap) -> None:
         """A gap is being healed."""
         if self.open.get(gap.symbol) is gap:
             del self.open[gap.symbol]
             self._renewed.discard(gap.symbol)
-            if not self.open:
-                # What was lost until now is known: a te that is lost from here on has its tu to come.
-                self._last = None
+            self._doubts.pop(gap.symbol, None)
 
     def closed(self, now: int) -> None:
         """The socket is gone, or no subscription began: the end of what is open is not known."""
