@@ -13,6 +13,7 @@ from assets.landed import OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.resources import LakeResource
 from assets.rules import DUCKDB
+from lake.alert_datasets import ALERTING
 from lake.derived import write_hour
 from lake.files import now_us
 from lake.paths import Hour
@@ -25,7 +26,7 @@ def coverage_asset(partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefini
 
     @dg.asset(
         name=COVERAGE.name,
-        deps=list(LANDED),
+        deps=[name for name in LANDED if name not in {each.name for each in ALERTING}],
         partitions_def=partitions,
         description=COVERAGE.description,
         group_name="coverage",

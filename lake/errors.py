@@ -16,6 +16,7 @@ LakeError
 │   ├── PeriodError        a day or month that is no partition of the dataset, or rows outside it
 │   └── UnreadableFile     a lake file that cannot be read
 ├── RetentionError         a retention that is none
+├── AlertRuleError         an alert rule, or a file of them, that cannot be used
 ├── CatalogError           the catalog cannot be built
 └── QueryError             a statement that DuckDB refused, or that took too long
 """
@@ -133,6 +134,10 @@ class UnreadableFile(CompactionError):
 
 class RetentionError(LakeError):
     """A retention in tickhouse.toml that is none."""
+
+
+class AlertRuleError(LakeError):
+    """An alert rule, or a file of them, that cannot be used."""
 
 
 class CatalogError(LakeError):

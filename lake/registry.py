@@ -10,6 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from lake.alert_datasets import ALERTING
 from lake.columns import AMOUNT as AMOUNT
 from lake.columns import EVENT_TIME as EVENT_TIME
 from lake.columns import EVENT_TIME_OR_NULL as EVENT_TIME_OR_NULL
@@ -329,6 +330,7 @@ _ALL: Final = (
     GAPS,
     DEAD_LETTERS,
     LEDGER,
+    *ALERTING,
     COVERAGE,
     *(_candles(timeframe) for timeframe in TRADE_TIMEFRAMES),
     *(_candles(timeframe, span="day") for timeframe in DAY_TIMEFRAMES),

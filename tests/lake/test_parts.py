@@ -47,7 +47,9 @@ def test_parts_hold_the_rows_of_the_segment_in_registry_schema(home: Home, clock
     (path,) = seal_segment(home, segment, visible_after=3, clock=clock)
     table = pq.read_table(path, partitioning=None)
     assert table.schema.equals(dataset(name).schema)
-    assert table.num_rows == (1 if dataset(name).merge == "first" and name in {"trades", "liquidations"} else 2)
+    assert table.num_rows == (
+        1 if dataset(name).merge == "first" and name in {"trades", "liquidations", "alerts", "liquidation_alerts"} else 2
+    )
     assert path.parent == home.hour_dir(name, Hour(START))
 
 
