@@ -17,6 +17,7 @@ LakeError
 │   └── UnreadableFile     a lake file that cannot be read
 ├── RetentionError         a retention that is none
 ├── AlertRuleError         an alert rule, or a file of them, that cannot be used
+├── BackupError            a backup or a recovery that cannot be done
 ├── CatalogError           the catalog cannot be built
 └── QueryError             a statement that DuckDB refused, or that took too long
 """
@@ -138,6 +139,10 @@ class RetentionError(LakeError):
 
 class AlertRuleError(LakeError):
     """An alert rule, or a file of them, that cannot be used."""
+
+
+class BackupError(LakeError):
+    """A backup that cannot be taken, is damaged, or cannot be laid down where it was asked to."""
 
 
 class CatalogError(LakeError):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import checking, collecting, decoding, demonstrating, indicating, running, viewing
+from orchestration.cli import backup, checking, collecting, decoding, demonstrating, indicating, running, viewing
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
@@ -40,6 +40,10 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "files": viewing.files,
     "status": viewing.status,
     "verify": viewing.verify,
+    "backup": backup.backup,
+    "restore": backup.restore,
+    "backup-database": backup.backup_database,
+    "restore-database": backup.restore_database,
 }
 
 for _name, _verb in VERBS.items():
