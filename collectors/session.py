@@ -67,6 +67,11 @@ class BaseSession:
                 if symbol in self.trade_feeds:
                     self.trade_feeds[symbol].confirmed(now, since)
 
+    def admits(self, native: str) -> bool:
+        """Whether rows of a native id are decoded and landed: a live socket takes those that are planned, a recording all."""
+        del native
+        return True
+
     def resubscription(self, stream: Stream) -> Sequence[str]:
         """Texts that end the subscription of one stream and begin it anew, in their order; none where the venue cannot do so.
 

@@ -17,9 +17,6 @@ QUOTES: Final = (
 )
 """Assets known to be quoted in, of Binance-like ids without a separator."""
 
-DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI"})
-"""Quotes that count as a dollar for `value_usd`."""
-
 _BY_LENGTH: Final = tuple(sorted(QUOTES, key=len, reverse=True))
 
 
@@ -60,8 +57,3 @@ class SymbolMap:
             return native
         symbol = f"{base}/{quote}:{quote}" if self._linear else f"{base}/{quote}"
         return f"{symbol}-{delivery}" if delivery else symbol
-
-
-def is_dollar(symbol: str) -> bool:
-    """True where the quote of a CCXT symbol is a dollar currency."""
-    return symbol.partition("/")[2].partition(":")[0] in DOLLARS

@@ -10,11 +10,8 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.symbols import SymbolMap
@@ -34,7 +31,7 @@ _DEPTH_WEIGHTS: Final = {
 }
 
 
-class LiveSession(MarketSession):
+class LiveSession(LiveBase, MarketSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
@@ -45,31 +42,23 @@ class LiveSession(MarketSession):
             symbols=SymbolMap(plan.instruments, linear=plan.market == "usdm"),
             depth=next((limit for limit in limits if limit >= depth), limits[-1]),
         )
-        self.plan = plan
         self._endpoints = endpoints
-        self._natives = {instrument.symbol: instrument.native for instrument in plan.instruments}
-        self._admitted = frozenset(self._natives.values())
         self._streams = stream_names(plan)
         self._names = {stream: name for name, stream in self._streams.items()}
         self._awaited: dict[int, list[Stream]] = {}
         self._commands = 0
         self._interest_at: int | None = None
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, a hundred streams a command."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         streams = list(self._names)
         for start in range(0, len(streams), BATCH):
             self.actions.append(SendText(self._subscription(streams[start : start + BATCH])))
 
     def resubscription(self, stream: Stream) -> tuple[str, str]:
         return self._command("UNSUBSCRIBE", [stream]), self._subscription([stream])
-
-    def admits(self, native: str) -> bool:
-        return native in self._admitted
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An acknowledgement confirms its streams; the venue confirms unknown ones too, so only the silence watchdog knows."""
@@ -96,9 +85,6 @@ class LiveSession(MarketSession):
 
         return ask
 
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
-
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
         """Take one REST answer; raises `FrameError` when it cannot be decoded."""
         if received is not None:
@@ -123,18 +109,13 @@ class LiveSession(MarketSession):
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
         """Snapshots and missed trades are asked for again later; open interest comes round again."""
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        super().http_failed(request, reason, now)
         if request.purpose == "depth":
             self.diff_book(request.symbol).failed(now)
-        elif request.purpose == "trades":
-            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
+        super().tick(now)
         if self.market == "usdm" and (self._interest_at is None or now >= self._interest_at):
             self._interest_at = now + OPEN_INTEREST_EVERY
             for stream in self.plan.streams:
@@ -144,7 +125,6 @@ class LiveSession(MarketSession):
 
     def closed(self, now: int | None) -> None:
         super().closed(now)
-        self.healer.closed()
         self.diff_books.clear()
 
     def _ask_apart(self, streams: list[Stream], reason: str) -> None:

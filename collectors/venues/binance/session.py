@@ -18,10 +18,11 @@ from collectors.errors import FrameError
 from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
-from collectors.symbols import SymbolMap, is_dollar
+from collectors.symbols import SymbolMap
 from collectors.venue import Outcome, Reconnect
 from collectors.venues.binance import messages as wire
 from collectors.venues.binance.instruments import EXCHANGE
+from lake.dollars import in_dollars
 
 Handler = Callable[[bytes, int | None], Outcome]
 
@@ -53,11 +54,6 @@ class MarketSession(BaseSession):
         self.depth = depth
         self.diff_books: dict[str, DiffBook] = {}
         self._routes: dict[bytes, Handler] = {}
-
-    def admits(self, native: str) -> bool:
-        """Whether frames of a native id are decoded."""
-        del native
-        return True
 
     def ask_depth(self, symbol: str) -> Callable[[], None] | None:
         """What asks for a snapshot of a symbol; None where nobody can be asked."""
@@ -323,7 +319,7 @@ class MarketSession(BaseSession):
             side=order.S.lower(),
             price=price,
             amount=amount,
-            value_usd=price * amount if is_dollar(symbol) else None,
+            value_usd=price * amount if in_dollars(symbol) else None,
             liquidation_id=natural,
             sampled=True,
         )

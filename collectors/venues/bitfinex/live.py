@@ -10,11 +10,9 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed, event_time
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.feeds import event_time
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText, Stream
@@ -31,24 +29,21 @@ HELD: Final = 10_301
 FLAGS: Final = wire.TIMESTAMPS | wire.SEQUENCES | wire.CHECKSUMS
 
 
-class LiveSession(PublicSession):
+class LiveSession(LiveBase, PublicSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         super().__init__(writer, names=Names(), checksums=Checksums())
-        self.plan = plan
         self._length = next((allowed for allowed in LENGTHS if allowed >= depth), LENGTHS[-1])
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._symbols = {each.native: each.symbol for each in plan.instruments}
         self._rest = endpoints["rest"]
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
         self.losses = Losses(writer, self._renew_trades)
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Ask for times, sequences and checksums, then subscribe to everything, a channel a command."""
+        super().opened(now)
         if now is not None:
-            self.see(now)
             self.clock = now
         self._send({"event": "conf", "flags": FLAGS})
         for stream in self.plan.streams:
@@ -67,9 +62,6 @@ class LiveSession(PublicSession):
             del self.channels[number]
         return [*(wire.encode({"event": "unsubscribe", "chanId": number}) for number in old), self._subscription(stream)]
 
-    def admits(self, native: str) -> bool:
-        return native in self._symbols
-
     def channel_of(self, name: str, native: str, *, prec: str = "P0", length: int = LENGTHS[-1]) -> Channel:
         found = super().channel_of(name, native, prec=prec, length=length)
         symbol = self._symbols.get(found.native)
@@ -80,9 +72,6 @@ class LiveSession(PublicSession):
             self.resubscribe([Stream("book", self._symbols[native])])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def subscribed(self, channel: Channel) -> None:
         now = self.clock
@@ -139,27 +128,18 @@ class LiveSession(PublicSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
+        super().tick(now)
         self.losses.tick(now)
         if self.losses.calmed(now):
             for book in self.checked_books.values():
                 book.refresh(now)
-        self.healer.tick(now)
 
     def closed(self, now: int | None) -> None:
         if now is not None:
             self.losses.closed(now)
         super().closed(now)
-        self.healer.closed()
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """Trades of a span upwards; a page that is full goes on in the millisecond where it ended."""

@@ -18,13 +18,13 @@ from collectors.errors import FrameError
 from collectors.feeds import GENESIS, BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
-from collectors.symbols import is_dollar
 from collectors.textbook import TextBook
 from collectors.venue import Checksums, Outcome, Reconnect
 from collectors.venues.bitfinex import messages as wire
 from collectors.venues.bitfinex.book import LENGTHS, CheckedBook
 from collectors.venues.bitfinex.instruments import Names
 from collectors.venues.bitfinex.messages import EXCHANGE, column, moment
+from lake.dollars import in_dollars
 
 RESTARTS = 20_051
 RESUMES = 20_061
@@ -62,11 +62,6 @@ class PublicSession(BaseSession):
         self._bulk = False
         self._checked = False
         """Whether books come with checksums, which tell whose frames were lost."""
-
-    def admits(self, native: str) -> bool:
-        """Whether forced closings of a native symbol are landed."""
-        del native
-        return True
 
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What subscribes the book of a native symbol anew; None where nobody can."""
@@ -348,7 +343,7 @@ class PublicSession(BaseSession):
             side="sell" if amount > 0 else "buy",
             price=price,
             amount=abs(amount),
-            value_usd=price * abs(amount) if is_dollar(symbol) else None,
+            value_usd=price * abs(amount) if in_dollars(symbol) else None,
             liquidation_id=str(number),
             sampled=None,
         )

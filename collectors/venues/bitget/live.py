@@ -10,15 +10,13 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.dedup import MAX_RUNS
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed, event_time
-from collectors.healing import CLOCKS_APART, Healer
-from collectors.logs import logger
+from collectors.feeds import event_time
+from collectors.healing import CLOCKS_APART
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.unreadable import LookBehind
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget.instruments import Names
@@ -34,13 +32,11 @@ MOST_FETCHED: Final = MAX_RUNS - 500
 """Ids leave numbers out, so that each is remembered by itself: of a larger hole some would be forgotten while it is fetched."""
 NEWEST: Final = 500
 """Trades asked for behind an unreadable frame."""
-BEHIND: Final = 10_000_000
-"""How long before an unreadable frame arrived its trades may have happened, microseconds."""
 CHANNELS: Final = {"trades": "trade", "book": "books", "derivatives": "ticker"}
 """The venue's name of each channel on v2."""
 
 
-class LiveSession(BitgetSession):
+class LiveSession(LiveBase, BitgetSession):
     """The life of one socket of a `ConnectionPlan`; a socket of v3 carries liquidations only."""
 
     spacing_seconds = 0.12
@@ -48,27 +44,17 @@ class LiveSession(BitgetSession):
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, checksums=Checksums(), names=Names(plan.instruments))
-        self.plan = plan
         self._rest = endpoints["rest"]
-        self._natives = {each.symbol: each.native for each in plan.instruments}
-        self._admitted = frozenset(self._natives.values())
         self._fetched: dict[str, int] = {}
         """Rows of the walk through each symbol's missed trades so far."""
         self._pinged: int | None = None
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._behind = LookBehind(self._fetch_newest)
-        self._unreadable: int | None = None
-        self._since = 0
-        """When the socket opened: it brought no trades of before."""
-        self._looking: dict[str, int] = {}
-        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan, looks_behind=True)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, fifty channels a command."""
+        super().opened(now)
         if now is not None:
-            self.see(now)
-            self._pinged = self._since = now
+            self._pinged = now
         args = [dict(pairs) for pairs in dict.fromkeys(tuple(self._arg(stream).items()) for stream in self.plan.streams)]
         for start in range(0, len(args), BATCH):
             self.actions.append(SendText(wire.encode({"op": "subscribe", "args": args[start : start + BATCH]})))
@@ -77,17 +63,14 @@ class LiveSession(BitgetSession):
         args = [self._arg(stream)]
         return wire.encode({"op": "unsubscribe", "args": args}), wire.encode({"op": "subscribe", "args": args})
 
-    def admits(self, market: str, native: str) -> bool:
-        return market == self.plan.market and native in self._admitted
+    def lands(self, market: str, native: str) -> bool:
+        return market == self.plan.market and self.admits(native)
 
     def renewal(self, market: str, native: str) -> Callable[[], None]:
         def renew() -> None:
             self.resubscribe([Stream("book", self.names.symbol(market, native))])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def confirmed(self, arg: wire.Arg) -> None:
         now = self.last_received
@@ -128,9 +111,7 @@ class LiveSession(BitgetSession):
         try:
             return super().feed(frame, received)
         except FrameError:
-            if received is not None:
-                self._unreadable = received if self._unreadable is None else self._unreadable
-                self._behind.unreadable(received)
+            self.unreadable(received)
             raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
@@ -150,18 +131,9 @@ class LiveSession(BitgetSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._behind.tick(now)
+        super().tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText("ping"))
@@ -169,15 +141,11 @@ class LiveSession(BitgetSession):
             self.last_received = now
             self.actions.append(Reconnect("nothing came for over a minute, not even an answer to pings"))
 
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
-
     def _land_missed(self, symbol: str, rows: list[wire.TradeData], *, received: int | None) -> None:
         """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
         gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
         begins = [gap.from_time - CLOCKS_APART if gap.last_event is None else gap.last_event for gap in gaps[:1]]
-        begins += [since for since in (self._looking.pop(symbol, None),) if since is not None]
+        begins += [since for since in (self.behind.since(symbol) if self.behind else None,) if since is not None]
         feed = self.trade_feed(symbol)
         for row in rows:
             time = event_time(EXCHANGE, row.ts)
@@ -196,12 +164,8 @@ class LiveSession(BitgetSession):
             before = last.lowest
         return self._fills(symbol, "" if before is None else f"&idLessThan={before}", limit=TRADES_LIMIT)
 
-    def _fetch_newest(self) -> None:
-        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
-        since, self._unreadable = self._unreadable, None
-        if since is not None:
-            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._since))
-            self.actions += [self._fills(symbol, "", limit=NEWEST) for symbol in self.trade_feeds]
+    def _newest(self, symbol: str) -> HttpGet:
+        return self._fills(symbol, "", limit=NEWEST)
 
     def _fills(self, symbol: str, bound: str, *, limit: int) -> HttpGet:
         market = self.plan.market
@@ -218,7 +182,7 @@ class LiveSession(BitgetSession):
         """Streams of the plan that an argument stands for: one, or the liquidations of all."""
         if arg.name == "liquidation":
             return [stream for stream in self.plan.streams if stream.channel == "liquidations"]
-        if not self.admits(arg.instType.lower(), arg.native):
+        if not self.lands(arg.instType.lower(), arg.native):
             return []
         symbol = self.names.symbol(self.plan.market, arg.native)
         found = next((channel for channel, name in CHANNELS.items() if name == arg.name), None)

@@ -18,11 +18,11 @@ from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook, linked
-from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Outcome
 from collectors.venues.bitget import messages as wire
 from collectors.venues.bitget.instruments import MARKETS, Names, plain
 from collectors.venues.bitget.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 BOOKS: Final = {"books": 1000, "books50": 50, "books15": 15, "books5": 5, "books1": 1}
 """Book channels and their depths; the numbered ones send snapshots only."""
@@ -39,7 +39,7 @@ States = tuple[float | None, int | None, float | None, float | None, float | Non
 
 
 class BitgetSession(BaseSession):
-    """Decodes frames of v2 and v3. `admits` says which ids of a market count."""
+    """Decodes frames of v2 and v3. `lands` says which ids of a market count."""
 
     def __init__(self, writer: RowWriter, *, checksums: Checksums, names: Names) -> None:
         super().__init__(writer)
@@ -48,7 +48,7 @@ class BitgetSession(BaseSession):
         self.streamed: dict[str, StreamedBook] = {}
         self._states: dict[str, States] = {}
 
-    def admits(self, market: str, native: str) -> bool:
+    def lands(self, market: str, native: str) -> bool:
         """Whether rows of an instrument are landed."""
         del market, native
         return True
@@ -203,7 +203,7 @@ class BitgetSession(BaseSession):
             for forced in wire.decode_liquidations(data):
                 self._liquidation(market, forced, received)
             return Outcome.DECODED
-        if not self.admits(market, native):
+        if not self.lands(market, native):
             return Outcome.IGNORED
         first = envelope.action == "snapshot"
         if channel in BOOKS:
@@ -246,7 +246,7 @@ class BitgetSession(BaseSession):
                 EXCHANGE, f"liquidation of {forced.symbol} has side {forced.side!r}, price {forced.price}, amount {forced.amount}"
             )
         native = plain(forced.symbol)
-        if not self.admits(market, native):
+        if not self.lands(market, native):
             self.writer.discard("liquidations", "not asked for")
             return
         symbol = self.names.symbol(market, native)
@@ -262,7 +262,7 @@ class BitgetSession(BaseSession):
             side=_ORDER_SIDES[position],
             price=forced.price,
             amount=forced.amount / forced.price,
-            value_usd=forced.amount if is_dollar(symbol) else None,
+            value_usd=forced.amount if in_dollars(symbol) else None,
             liquidation_id=natural,
             sampled=True,
         )

@@ -11,14 +11,12 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed, event_time
-from collectors.healing import CLOCKS_APART, Healer
-from collectors.logs import logger
+from collectors.feeds import event_time
+from collectors.healing import CLOCKS_APART
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.bybit import messages as wire
 from collectors.venues.bybit.instruments import Names
@@ -35,13 +33,11 @@ _TRADES: Final = {"spot": 60}
 _MOST_TRADES: Final = 1000
 TOPICS: Final = {"trades": "publicTrade", "book": "orderbook", "liquidations": "allLiquidation", "derivatives": "tickers"}
 """The venue's name of each channel."""
-BEHIND: Final = 10_000_000
-"""How long before an unreadable frame arrived its trades may have happened, microseconds."""
 HELD: Final = "already subscribed"
 """A refusal that says the topic stands."""
 
 
-class LiveSession(BybitSession):
+class LiveSession(LiveBase, BybitSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.1
@@ -49,28 +45,19 @@ class LiveSession(BybitSession):
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         super().__init__(writer, names=Names(plan.market, plan.instruments))
-        self.plan = plan
         self.depth = next((allowed for allowed in DEPTHS if allowed >= depth), DEPTHS[-1])
         self._rest = endpoints["rest"]
-        self._natives = {each.symbol: each.native for each in plan.instruments}
-        self._admitted = frozenset(self._natives.values())
         self._awaited: dict[str, list[str]] = {}
         self._commands = 0
         self._pinged: int | None = None
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._behind = LookBehind(self._fetch_newest)
-        self._unreadable: int | None = None
-        self._since = 0
-        """When the socket opened: it brought no trades of before."""
-        self._looking: dict[str, int] = {}
-        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        # Ids of contracts are UUIDs; those of spot tell what is missing.
+        self.attend(plan, looks_behind=plan.market != "spot")
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, as many topics a command as the market takes."""
+        super().opened(now)
         if now is not None:
-            self.see(now)
-            self._pinged = self._since = now
+            self._pinged = now
         topics = [self._topic_of(stream) for stream in self.plan.streams]
         batch = BATCHES.get(self.plan.market, BATCH)
         for start in range(0, len(topics), batch):
@@ -80,17 +67,11 @@ class LiveSession(BybitSession):
         topics = [self._topic_of(stream)]
         return wire.encode({"op": "unsubscribe", "args": topics}), self._subscription(topics)
 
-    def admits(self, native: str) -> bool:
-        return native in self._admitted
-
     def renewal(self, native: str) -> Callable[[], None]:
         def renew() -> None:
             self.resubscribe([Stream("book", self.names[native].symbol)])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An acknowledgement confirms its topics; one bad topic refuses a whole command, whose topics are then tried one by one."""
@@ -113,9 +94,7 @@ class LiveSession(BybitSession):
         try:
             return super().feed(frame, received)
         except FrameError:
-            if received is not None and self.plan.market != "spot":
-                self._unreadable = received if self._unreadable is None else self._unreadable
-                self._behind.unreadable(received)
+            self.unreadable(received)
             raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
@@ -135,28 +114,15 @@ class LiveSession(BybitSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._behind.tick(now)
+        super().tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"op": "ping"})))
         if self.last_received is not None and now - self.last_received > DEAD_AFTER:
             self.last_received = now
             self.actions.append(Reconnect("nothing came for a minute, not even an answer to pings"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def _stands(self, stream: Stream) -> None:
         """A topic was acknowledged."""
@@ -175,7 +141,7 @@ class LiveSession(BybitSession):
         """Land rows of the oldest hole and after it; the trade before the hole is among them where the answer reaches back that far."""
         gaps = [gap for gap in self.writer.continuity.open_gaps(symbol, "trades") if gap.to_time is not None]
         begins = [gap.from_time - CLOCKS_APART if gap.last_event is None else gap.last_event for gap in gaps[:1]]
-        begins += [since for since in (self._looking.pop(symbol, None),) if since is not None]
+        begins += [since for since in (self.behind.since(symbol) if self.behind else None,) if since is not None]
         for row in rows:
             if begins and event_time(EXCHANGE, row.time) >= min(begins):
                 self.take_rest_trade(row, received)
@@ -188,13 +154,6 @@ class LiveSession(BybitSession):
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest trades, in one page; there is no other."""
         return self._newest(missing.symbol) if last is None else None
-
-    def _fetch_newest(self) -> None:
-        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
-        since, self._unreadable = self._unreadable, None
-        if since is not None:
-            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._since))
-            self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _newest(self, symbol: str) -> HttpGet:
         market = self.plan.market

@@ -19,11 +19,11 @@ from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
-from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Outcome
 from collectors.venues.bybit import messages as wire
 from collectors.venues.bybit.instruments import Names
 from collectors.venues.bybit.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 SIDES: Final = {"Buy": False, "Sell": True}
 _ORDER_SIDES: Final = {"Buy": "sell", "Sell": "buy"}
@@ -58,11 +58,6 @@ class BybitSession(BaseSession):
         self.names = names
         self.streamed: dict[str, StreamedBook] = {}
         self.states: dict[str, State] = {}
-
-    def admits(self, native: str) -> bool:
-        """Whether rows of an instrument are landed."""
-        del native
-        return True
 
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot; None where nobody can be asked."""
@@ -170,7 +165,7 @@ class BybitSession(BaseSession):
             side=_ORDER_SIDES[position],
             price=price,
             amount=amount,
-            value_usd=price * amount if is_dollar(symbol) else None,
+            value_usd=price * amount if in_dollars(symbol) else None,
             liquidation_id=natural,
             sampled=sampled,
         )

@@ -6,16 +6,13 @@ Put here: what needs somebody to answer. Keep out: what frames mean (`session`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
@@ -38,17 +35,14 @@ ACK_PATIENCE: Final = 5_000_000
 """A command without acknowledgement for this long is sent again: beyond eight messages a second the venue drops them."""
 
 
-class LiveSession(AdvancedSession):
+class LiveSession(LiveBase, AdvancedSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.02
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], budget: CommandBudget) -> None:
         super().__init__(writer, instruments={each.native: each for each in plan.instruments}, linked=True)
-        self.plan = plan
-        self.healer = Healer(self, self._trade_page, symbols=[each.symbol for each in plan.instruments])
         self._rest = endpoints["spot_rest"]
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._opened: int | None = None
         self._asked: int | None = None
         """When fresh books were asked for; None while none are awaited."""
@@ -60,12 +54,11 @@ class LiveSession(AdvancedSession):
         self._budget = budget
         self._outbox: deque[str] = deque()
         self._ended = False
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe at once (the venue waits five seconds), one channel a message; heartbeats keep quiet products alive."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         self._opened = self._commanded = now
         for channel, name in CHANNELS.items():
             self._subscribe(name, [self._natives[stream.symbol] for stream in self.plan.streams if stream.channel == channel])
@@ -81,12 +74,6 @@ class LiveSession(AdvancedSession):
             self._budget.take(self.last_received)
             self._budget.take(self.last_received)
         return _command("unsubscribe", name, products), _command("subscribe", name, products)
-
-    def admits(self, product: str) -> bool:
-        return product in self.instruments
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def subscribed(self, event: wire.SubscriptionsEvent) -> None:
         """Each message names all that the connection carries by now; products that trade seldom count as standing from here."""
@@ -133,27 +120,18 @@ class LiveSession(AdvancedSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+    def tick_books(self, now: int) -> None:
+        self._renew_due(now, crossed=bool(self.crossed_books(now)))
 
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._renew_due(now, crossed=bool(self.crossed_books(now)))
+        super().tick(now)
         self._repeat_unanswered(now)
         self._flush(now)
         last = self.last_received or self._opened
         if last is not None and now - last > SILENCE and not self._ended:
             self._ended = True
             self.actions.append(Reconnect(f"no heartbeat for {SILENCE // 1_000_000} s"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def _renew_due(self, now: int, *, crossed: bool) -> None:
         """Renew books that are crossed, that were lost again while fresh ones were awaited, or that have not come."""

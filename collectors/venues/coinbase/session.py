@@ -46,11 +46,6 @@ class ProductSession(BaseSession):
         """Take one frame; raises `FrameError` when it cannot be decoded."""
         raise NotImplementedError
 
-    def admits(self, product: str) -> bool:
-        """Whether frames of a product are decoded."""
-        del product
-        return True
-
     def symbol(self, product: str) -> str:
         """CCXT symbol of a product."""
         known = self.instruments.get(product)

@@ -10,11 +10,8 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
@@ -42,7 +39,7 @@ REMEMBERED: Final = 256
 """Spot trades whose two ids are kept, to see whether REST counts as the stream does."""
 
 
-class LiveSession(MarketSession):
+class LiveSession(LiveBase, MarketSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.05
@@ -50,11 +47,9 @@ class LiveSession(MarketSession):
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         spot = plan.market == "spot"
         super().__init__(writer, spot=spot, instruments={each.native: each for each in plan.instruments}, linked=True)
-        self.plan = plan
         self._prefix = "spot" if spot else "futures"
         self._levels = 50 if depth <= 50 else 400
         self._rest = endpoints["rest"]
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._awaited: dict[str, list[Stream]] = {}
         self._ids: dict[tuple[str, int], int] = {}
         """Global id of spot trades by symbol and the pair's own count."""
@@ -76,13 +71,11 @@ class LiveSession(MarketSession):
         self._opened: int | None = None
         self._pinged: int | None = None
         self._ended = False
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe: books one by one, so that each can be renewed alone, the other channels with all their symbols."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         self._opened = now
         for channel in CHANNELS:
             streams = [stream for stream in self.plan.streams if stream.channel == channel]
@@ -92,17 +85,11 @@ class LiveSession(MarketSession):
     def resubscription(self, stream: Stream) -> tuple[str, str]:
         return self._command("unsubscribe", [stream]), self._command("subscribe", [stream])
 
-    def admits(self, native: str) -> bool:
-        return native in self.instruments
-
     def renewal(self, symbol: str) -> Callable[[], None]:
         def renew() -> None:
             self.resubscribe([Stream("book", symbol)])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def answered(self, envelope: wire.Envelope) -> None:
         """An acknowledgement confirms its streams; a refusal carries an error, which may be absent or null on success."""
@@ -193,17 +180,9 @@ class LiveSession(MarketSession):
         self._judge(request.symbol)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later; the sign of liquidations comes round again."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.confirm_trades(now)
-        self.tick_books(now)
-        self.healer.tick(now)
+        super().tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self.actions.append(SendText(wire.encode({"time": now // 1_000_000, "channel": f"{self._prefix}.ping"})))
@@ -216,10 +195,6 @@ class LiveSession(MarketSession):
         if last is not None and now - last > SILENCE and not self._ended:
             self._ended = True
             self.actions.append(Reconnect(f"neither data nor a pong for {SILENCE // 1_000_000} s"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def liquidated(self, row: wire.Liquidation, time: int) -> None:
         if not self._calibrated:

@@ -20,11 +20,11 @@ from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
-from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Instrument, Outcome, Reconnect
 from collectors.venues.gateio import messages as wire
 from collectors.venues.gateio.instruments import guessed_contract, unified
 from collectors.venues.gateio.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 WHOLE_SINCE: Final = 1_787_184_000_000_000
 """2026-08-20: since then every liquidation is published, before at most one a contract and second."""
@@ -53,11 +53,6 @@ class MarketSession(BaseSession):
         self.diff_books: dict[str, DiffBook] = {}
         self.streamed_books: dict[str, StreamedBook] = {}
         self._contracts: dict[str, Contract] = {}
-
-    def admits(self, native: str) -> bool:
-        """Whether frames of a native id are decoded."""
-        del native
-        return True
 
     def renewal(self, symbol: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot of a symbol; None where nobody can be asked."""
@@ -326,7 +321,7 @@ class MarketSession(BaseSession):
                 side=side,
                 price=row.price,
                 amount=amount,
-                value_usd=row.price * amount if is_dollar(symbol) else None,
+                value_usd=row.price * amount if in_dollars(symbol) else None,
                 liquidation_id=natural,
                 sampled=time < WHOLE_SINCE,
             )

@@ -10,14 +10,11 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed, event_time
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.feeds import event_time
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.htx import messages as wire
 from collectors.venues.htx.instruments import Names
@@ -35,15 +32,13 @@ SILENT_AFTER: Final = 20_000_000
 _HISTORY: Final = {"spot": "/market/history/trade?symbol={}", "linear": "/linear-swap-ex/market/history/trade?contract_code={}"}
 
 
-class LiveSession(HtxSession):
+class LiveSession(LiveBase, HtxSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         depth = next((allowed for allowed in MBP_DEPTHS if allowed >= depth), MBP_DEPTHS[-1])
         super().__init__(writer, names=Names(plan.instruments), depth=depth)
-        self.plan = plan
         self._role = role_of(plan)
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._admitted = {each.native: each for each in plan.instruments}
         self._topics = topics(plan, depth=depth)
         self._commands: dict[str, str] = {}
@@ -54,24 +49,18 @@ class LiveSession(HtxSession):
         self._endpoints = endpoints
         self._requested: dict[str, int] = {}
         """Symbols whose book snapshot was asked for on this socket, and when."""
-        self.healer = Healer(self, self._trade_page, symbols=self._natives if self._role in (SPOT, LINEAR) else ())
-        self._behind = LookBehind(self._fetch_newest)
         self._interest_at: int | None = None
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan, heals=self._role in (SPOT, LINEAR), looks_behind=True)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, a topic a command."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         self.actions += [SendText(self._command("sub", topic)) for topic in self._topics]
 
     def resubscription(self, stream: Stream) -> Sequence[str]:
         # Topics of all contracts name no symbol; the stream of each is the same.
         mine = [topic for topic, carried in self._topics.items() if carried in (stream, Stream(stream.channel, ""))]
         return [self._command(verb, topic) for topic in mine for verb in ("unsub", "sub")]
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def find(self, native: str) -> Instrument | None:
         return self._admitted.get(native)
@@ -139,7 +128,7 @@ class LiveSession(HtxSession):
         try:
             return super().feed(frame, received)
         except FrameError:
-            self._behind.unreadable(received)
+            self.unreadable(received)
             raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
@@ -162,19 +151,9 @@ class LiveSession(HtxSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later; open interest comes round again."""
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-        if request.purpose == "trades":
-            self.healer.failed(request, now)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._behind.tick(now)
+        super().tick(now)
         for symbol, since in list(self._requested.items()):
             book = self.diff_books.get(symbol)
             if book is None or book.feed.live:
@@ -190,13 +169,6 @@ class LiveSession(HtxSession):
             self._interest_at = now + OPEN_INTEREST_EVERY
             url = f"{self._endpoints['linear_rest']}/linear-swap-api/v1/swap_open_interest"
             self.actions.append(HttpGet(url=url, purpose="open_interest"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
-
-    def _fetch_newest(self) -> None:
-        self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest trades; there are no pages before them."""

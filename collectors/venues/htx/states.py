@@ -11,11 +11,11 @@ from math import isfinite
 from collectors.errors import FrameError
 from collectors.feeds import event_time
 from collectors.rows import RowWriter
-from collectors.symbols import is_dollar
 from collectors.venue import Instrument
 from collectors.venues.htx import messages as wire
 from collectors.venues.htx.instruments import contract_of
 from collectors.venues.htx.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 Carry = Callable[[str, int], None]
 """Called with a symbol and a local time (microseconds) when its derivatives are delivered."""
@@ -131,7 +131,7 @@ class States:
             side=side,
             price=price,
             amount=amount,
-            value_usd=(turnover or price * amount or None) if is_dollar(symbol) else None,
+            value_usd=(turnover or price * amount or None) if in_dollars(symbol) else None,
             liquidation_id=natural,
             sampled=None,
         )

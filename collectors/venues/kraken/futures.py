@@ -18,12 +18,12 @@ from collectors.feeds import BookFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook
-from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Outcome
 from collectors.venues.kraken import futures_messages as wire
 from collectors.venues.kraken.futures_products import Product, product_of
 from collectors.venues.kraken.futures_tape import CountedFeed
 from collectors.venues.kraken.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 CHANNELS: Final = frozenset({"trades", "book", "liquidations", "derivatives"})
 STARTED_OVER: Final = 100_000
@@ -183,7 +183,7 @@ class FuturesSession(BaseSession):
             side=trade.side,
             price=trade.price,
             amount=amount,
-            value_usd=amount * trade.price if is_dollar(product.symbol) else None,
+            value_usd=amount * trade.price if in_dollars(product.symbol) else None,
             liquidation_id=identity,
             sampled=False,
         )

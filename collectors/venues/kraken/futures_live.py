@@ -9,17 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from collectors.continuity import Gap
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, SendText, Stream
 from collectors.venues.kraken.futures import FuturesSession
 from collectors.venues.kraken.futures_messages import Envelope
 from collectors.venues.kraken.futures_products import product_of
-from collectors.venues.kraken.messages import EXCHANGE, encode
+from collectors.venues.kraken.messages import encode
 
 BATCH: Final = 50
 FEEDS: Final = (("trade", ("trades", "liquidations")), ("book", ("book",)), ("ticker", ("derivatives",)))
@@ -32,26 +29,22 @@ HELD: Final = "Already subscribed"
 _REFUSALS: Final = frozenset({"error", "alert", "subscribed_failed", "unsubscribed_failed"})
 
 
-class LiveFuturesSession(FuturesSession):
+class LiveFuturesSession(LiveBase, FuturesSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.05
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, channels=frozenset(stream.channel for stream in plan.streams))
-        self.plan = plan
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._rest = endpoints["futures_rest"]
-        self.healer = Healer(self, self._trade_page, symbols=[each.symbol for each in plan.instruments])
         self._unanswered: dict[tuple[str, str], int] = {}
         """When each feed of a product was asked for that is not acknowledged yet, by feed and product id."""
         self._complaint = ""
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, fifty products a command."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         for feed, carried in FEEDS:
             natives = list(dict.fromkeys(self._natives[each.symbol] for each in self.plan.streams if each.channel in carried))
             for start in range(0, len(natives), BATCH):
@@ -67,9 +60,6 @@ class LiveFuturesSession(FuturesSession):
 
     def renewal(self, native: str) -> Callable[[], None]:
         return lambda: self._renew("book", native)
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def answered(self, envelope: Envelope) -> None:
         """Acknowledgements name the products that stand from now on."""
@@ -105,22 +95,10 @@ class LiveFuturesSession(FuturesSession):
         self.healer.answered(request, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
+        super().tick(now)
         self._look_for_refusals(now)
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def _look_for_refusals(self, now: int) -> None:
         late = [place for place, asked in self._unanswered.items() if now - asked > ANSWER_PATIENCE]

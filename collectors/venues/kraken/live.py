@@ -10,11 +10,8 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, SendText, Stream
@@ -37,7 +34,7 @@ DISORDER: Final = 1_000_000
 """Trades are not quite in the order of their times, microseconds."""
 
 
-class LiveSession(SpotSession):
+class LiveSession(LiveBase, SpotSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.05
@@ -49,16 +46,13 @@ class LiveSession(SpotSession):
             if each.price_decimals is not None and each.amount_decimals is not None
         }
         super().__init__(writer, checksums=Checksums(), decimals=decimals)
-        self.plan = plan
         self._depth = next((allowed for allowed in DEPTHS if allowed >= depth), DEPTHS[-1])
         self._rest = endpoints["spot_rest"]
-        self.healer = Healer(self, self._trade_page, symbols=[each.symbol for each in plan.instruments])
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, fifty symbols a command."""
-        if now is not None:
-            self.see(now)
+        super().opened(now)
         for channel, name in CHANNELS.items():
             symbols = [stream.symbol for stream in self.plan.streams if stream.channel == channel]
             for start in range(0, len(symbols), BATCH):
@@ -73,9 +67,6 @@ class LiveSession(SpotSession):
             self.resubscribe([Stream("book", symbol)])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def confirmed(self, channel: str, symbol: str) -> None:
         self.stream_accepted(symbol, "trades" if channel == "trade" else channel)
@@ -110,21 +101,8 @@ class LiveSession(SpotSession):
         self.healer.answered(request, received)
         return outcome
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
-    def tick(self, now: int) -> None:
-        """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-
     def closed(self, now: int | None) -> None:
         super().closed(now)
-        self.healer.closed()
         self.checked_books.clear()
 
     def _command(self, method: str, name: str, symbols: list[str]) -> str:

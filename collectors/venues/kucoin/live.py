@@ -10,14 +10,10 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
 from collectors.venues.kucoin import messages as wire
 from collectors.venues.kucoin.instruments import LISTS
@@ -33,7 +29,7 @@ _RELATIVE: Final = 1_000_000_000_000
 """A next funding time below this is not a time but the milliseconds until it."""
 
 
-class LiveSession(UnifiedSession):
+class LiveSession(LiveBase, UnifiedSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     spacing_seconds = 0.03
@@ -41,30 +37,22 @@ class LiveSession(UnifiedSession):
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, instruments={each.native: each for each in plan.instruments}, linked=True)
-        self.plan = plan
         self._endpoints = endpoints
-        self._natives = {each.symbol: each.native for each in plan.instruments}
         self._states = {stream.symbol for stream in plan.streams if stream.channel == "derivatives"}
         self._awaited: dict[str, Stream] = {}
         self._commands = 0
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._behind = LookBehind(self._fetch_newest)
         self._opened: int | None = None
         self._welcomed = False
         self._ended = False
         self._ping_every = 9_000_000
         self._pinged: int | None = None
         self._states_at: int | None = None
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan, looks_behind=True)
 
     def opened(self, now: int | None) -> None:
         """Nothing is sent before the venue's welcome."""
         self._opened = now
-        if now is not None:
-            self.see(now)
-
-    def admits(self, native: str) -> bool:
-        return native in self.instruments
+        super().opened(now)
 
     def answered(self, envelope: wire.Envelope) -> None:
         """The welcome lets the subscriptions go out; acknowledgements confirm them one by one."""
@@ -92,9 +80,6 @@ class LiveSession(UnifiedSession):
         elif now is not None:
             self.streamed_book(stream.symbol).awaited(now)
 
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
-
     def resubscription(self, stream: Stream) -> Sequence[str]:
         return () if stream.channel == "derivatives" else [self._command(action, stream) for action in ("unsubscribe", "subscribe")]
 
@@ -108,7 +93,7 @@ class LiveSession(UnifiedSession):
         try:
             return super().feed(frame, received)
         except FrameError:
-            self._behind.unreadable(received)
+            self.unreadable(received)
             raise
 
     def feed_http(self, request: HttpGet, body: bytes, received: int | None) -> Outcome:
@@ -130,19 +115,9 @@ class LiveSession(UnifiedSession):
                 self._state(contract, received)
         return Outcome.DECODED
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """The states come round again; missed trades are asked for again later."""
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-        if request.purpose == "trades":
-            self.healer.failed(request, now)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._behind.tick(now)
-        self.tick_books(now)
+        super().tick(now)
         if self._states and (self._states_at is None or now >= self._states_at):
             self._states_at = now + STATES_EVERY
             endpoint, path = LISTS["futures"]
@@ -163,17 +138,10 @@ class LiveSession(UnifiedSession):
             self._ended = True
             self.actions.append(Reconnect(reason))
 
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
-
     def _history(self, symbol: str, trades: list[wire.ListedTrade], received: int | None) -> None:
         native = self._natives[symbol]
         for row in sorted(trades, key=lambda row: row.ts):
             self.take_trade(native, row.trade_id, side=row.side, size=row.size, price=row.price, time=row.ts, received=received, rest=True)
-
-    def _fetch_newest(self) -> None:
-        self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest hundred trades; there are no pages before them."""

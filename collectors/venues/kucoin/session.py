@@ -47,11 +47,6 @@ class MarketSession(BaseSession):
         self.linked = linked
         self._contracts: dict[str, Contract] = {}
 
-    def admits(self, native: str) -> bool:
-        """Whether frames of a native id are decoded."""
-        del native
-        return True
-
     def symbol(self, native: str) -> str:
         """CCXT symbol of a native id."""
         known = self.instruments.get(native)

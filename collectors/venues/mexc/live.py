@@ -11,14 +11,10 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
-from collectors.unreadable import LookBehind
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Stream
 from collectors.venues.mexc import frames, perp
 from collectors.venues.mexc import messages as wire
@@ -39,39 +35,29 @@ _REFUSED: Final = re.compile(r"\[([^\]]*)\]")
 """Names in a refusal: Not Subscribed successfully! [name,name].  Reason: Blocked!"""
 
 
-class LiveSession(MexcSession):
+class LiveSession(LiveBase, MexcSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str], depth: int) -> None:
         depth = next((allowed for allowed in DEPTHS if allowed >= depth), DEPTHS[-1])
         super().__init__(writer, names=Names(plan.instruments), depth=depth)
-        self.plan = plan
         self._admitted = {each.native: each for each in plan.instruments}
         self._by_symbol = {each.symbol: each for each in plan.instruments}
         self._subscriptions: dict[str, Stream] = subscriptions(plan)
         self._endpoints = endpoints
         self._pinged: int | None = None
-        self._began = 0
-        self.healer = Healer(self, self._trade_page, symbols=self._by_symbol)
-        self._behind = LookBehind(self._fetch_newest)
-        self._unreadable: int | None = None
-        self._looking: dict[str, int] = {}
-        """Symbols whose newest trades were asked for behind an unreadable frame, and from when on they may have been in it."""
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan, looks_behind=True)
 
     def opened(self, now: int | None) -> None:
         """Subscribe: spot in one command, perpetuals a channel a command."""
+        super().opened(now)
         if now is not None:
-            self.see(now)
-            self._began = self._pinged = now
+            self._pinged = now
         self.actions += [SendText(text) for text in self._commands("sub", list(self._subscriptions))]
 
     def resubscription(self, stream: Stream) -> list[str]:
         names = [name for name, known in self._subscriptions.items() if known == stream]
         return [*self._commands("unsub", names), *self._commands("sub", names)]
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def find(self, native: str) -> Instrument | None:
         return self._admitted.get(native)
@@ -91,9 +77,7 @@ class LiveSession(MexcSession):
         try:
             outcome, answer = frames.feed(self, frame, received)
         except FrameError:
-            if received is not None:
-                self._unreadable = received if self._unreadable is None else self._unreadable
-                self._behind.unreadable(received)
+            self.unreadable(received)
             raise
         if answer is not None:
             self._answered(answer, frame)
@@ -137,25 +121,19 @@ class LiveSession(MexcSession):
                 trades = perp.trades_of(answer.data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(EXCHANGE, f"trades answer: {error}") from error
-        self.take_rest_trades(instrument, trades, received, since=self._looking.pop(request.symbol, None))
+        self.take_rest_trades(instrument, trades, received, since=self.behind.since(request.symbol) if self.behind else None)
         self.healer.answered(request, received)
         return Outcome.DECODED
 
     def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
         """Snapshots and missed trades are asked for again later."""
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
+        super().http_failed(request, reason, now)
         if request.purpose == "depth":
             self.diff_book(self._by_symbol[request.symbol]).failed(now)
-        elif request.purpose == "trades":
-            self.healer.failed(request, now)
 
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
-        self._behind.tick(now)
+        super().tick(now)
         if self._pinged is None or now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send({"method": "PING" if self.plan.market == "spot" else "ping"})
@@ -163,10 +141,6 @@ class LiveSession(MexcSession):
         if silent is not None and silent > SILENT_AFTER:
             self.last_received = now
             self.actions.append(Reconnect(f"no frame, not even a pong, for {silent // 1_000_000} s"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def _answered(self, answer: wire.Envelope, frame: bytes | str) -> None:
         """Acknowledgements of spot name the channels; a refusal may come with code 0, so that only the names count."""
@@ -210,13 +184,6 @@ class LiveSession(MexcSession):
     def _trade_page(self, missing: Missing, last: Page | None) -> HttpGet | None:
         """The newest trades are all there is: one page, which reaches over a short cut of a quiet market."""
         return self._newest(missing.symbol) if last is None else None
-
-    def _fetch_newest(self) -> None:
-        """Ask for the newest trades of all symbols: an unreadable frame held some of one of them, or none."""
-        since, self._unreadable = self._unreadable, None
-        if since is not None:
-            self._looking = dict.fromkeys(self.trade_feeds, max(since - BEHIND, self._began))
-            self.actions += [self._newest(symbol) for symbol in self.trade_feeds]
 
     def _newest(self, symbol: str) -> HttpGet:
         native = self._by_symbol[symbol].native

@@ -11,11 +11,8 @@ from typing import Final
 
 import msgspec
 
-from collectors.continuity import Gap
 from collectors.errors import FrameError
-from collectors.feeds import TradeFeed
-from collectors.healing import Healer
-from collectors.logs import logger
+from collectors.live import LiveBase
 from collectors.pages import Missing, Page
 from collectors.rows import RowWriter
 from collectors.venue import Checksums, ConnectionPlan, HttpGet, Outcome, Reconnect, SendText, Stream
@@ -36,7 +33,7 @@ APART_AFTER: Final = 1_000_000
 _STATES: Final = ("funding-rate", "open-interest", "mark-price")
 
 
-class LiveSession(OkxSession):
+class LiveSession(LiveBase, OkxSession):
     """The life of one socket of a `ConnectionPlan`."""
 
     counted = True
@@ -45,10 +42,7 @@ class LiveSession(OkxSession):
 
     def __init__(self, plan: ConnectionPlan, writer: RowWriter, *, endpoints: dict[str, str]) -> None:
         super().__init__(writer, checksums=Checksums(), names=Names(plan.instruments))
-        self.plan = plan
         self._rest = endpoints["rest"]
-        self._natives = {each.symbol: each.native for each in plan.instruments}
-        self._admitted = frozenset(self._natives.values())
         self._pinged: int | None = None
         self._commands = 0
         self._awaited: dict[str, list[wire.Arg]] = {}
@@ -56,13 +50,12 @@ class LiveSession(OkxSession):
         self._unclear: dict[str, int] = {}
         """Subscriptions that were refused in part, nobody knows which, and since when."""
         self._refused_states: dict[str, set[str]] = {}
-        self.healer = Healer(self, self._trade_page, symbols=self._natives)
-        self._log = logger(exchange=EXCHANGE, connection=plan.name)
+        self.attend(plan)
 
     def opened(self, now: int | None) -> None:
         """Subscribe to everything, a hundred channels a command."""
+        super().opened(now)
         if now is not None:
-            self.see(now)
             self.started = now
         args = list(dict.fromkeys(arg for stream in self.plan.streams for arg in self._args(stream.channel, stream.symbol)))
         for start in range(0, len(args), BATCH):
@@ -72,17 +65,11 @@ class LiveSession(OkxSession):
         args = self._args(stream.channel, stream.symbol)
         return self._command("unsubscribe", args), self._subscription(args)
 
-    def admits(self, native: str) -> bool:
-        return native in self._admitted
-
     def renewal(self, native: str) -> Callable[[], None]:
         def renew() -> None:
             self.resubscribe([Stream("book", self.names[native].symbol)])
 
         return renew
-
-    def holes(self) -> Callable[[TradeFeed, Gap], None]:
-        return self.healer.look
 
     def confirmed(self, arg: wire.Arg, command: str) -> None:
         now = self.last_received
@@ -132,17 +119,9 @@ class LiveSession(OkxSession):
         self.healer.answered(request, received)
         return outcome
 
-    def http_failed(self, request: HttpGet, reason: str, now: int) -> None:
-        """Missed trades are asked for again later."""
-        self.healer.failed(request, now)
-        self._log.info("request failed", purpose=request.purpose, symbol=request.symbol, reason=reason)
-
     def tick(self, now: int) -> None:
         """Time passed."""
-        self.see_time(now)
-        self.tick_books(now)
-        self.confirm_trades(now)
-        self.healer.tick(now)
+        super().tick(now)
         self._ask_apart(now)
         if self.last_received is None or now - self.last_received <= PING_AFTER:
             return
@@ -152,10 +131,6 @@ class LiveSession(OkxSession):
         elif self._pinged is None or now - self._pinged > PING_AFTER:
             self._pinged = now
             self.actions.append(SendText("ping"))
-
-    def closed(self, now: int | None) -> None:
-        super().closed(now)
-        self.healer.closed()
 
     def _args(self, channel: str, symbol: str) -> list[wire.Arg]:
         """What a stream subscribes to."""

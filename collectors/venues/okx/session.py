@@ -18,11 +18,11 @@ from collectors.feeds import BookFeed, TradeFeed, event_time
 from collectors.rows import RowWriter
 from collectors.session import BaseSession
 from collectors.streamed import BookFrame, StreamedBook, linked
-from collectors.symbols import is_dollar
 from collectors.venue import Checksums, Outcome, Reconnect
 from collectors.venues.okx import messages as wire
 from collectors.venues.okx.instruments import Names, index_symbol, read_instruments
 from collectors.venues.okx.messages import EXCHANGE
+from lake.dollars import in_dollars
 
 BOOKS: Final = {"books-l2-tbt": 401, "books": 400, "books50-l2-tbt": 50, "books5": 5, "bbo-tbt": 1}
 """Book channels and their depths; the two 400-level ones differ in speed. `books-rpi` has other levels and is left out."""
@@ -45,11 +45,6 @@ class OkxSession(BaseSession):
         self.names = names
         self.streamed: dict[str, StreamedBook] = {}
         self.started: int | None = None
-
-    def admits(self, native: str) -> bool:
-        """Whether rows of an instrument are landed; channels of all instruments bring others too."""
-        del native
-        return True
 
     def renewal(self, native: str) -> Callable[[], None] | None:
         """What asks for a fresh snapshot; None where nobody can be asked."""
@@ -257,7 +252,7 @@ class OkxSession(BaseSession):
                 side=detail.side,
                 price=detail.bkPx,
                 amount=amount,
-                value_usd=detail.bkPx * amount if is_dollar(symbol) else None,
+                value_usd=detail.bkPx * amount if in_dollars(symbol) else None,
                 liquidation_id=natural,
                 sampled=True,
             )
