@@ -15,7 +15,7 @@ import pyarrow as pa
 from lake.columns import EXCHANGE, SYMBOL, TIMESTAMP, Dataset
 from lake.columns import column as _c
 
-DELIVERY_STATES: Final = ("sent", "failed", "unknown")
+DELIVERY_STATES: Final = ("unknown", "sent", "failed", "refused")
 
 _ALERT_ID: Final = _c("alert_id", pa.string(), "Hash of rule, exchange, symbol, subject, timestamp and severity.", delta=True)
 _FIRED: Final = _c("local_timestamp", TIMESTAMP, "When the rule fired by our clock, microseconds UTC.", delta=True)
@@ -80,7 +80,13 @@ DELIVERIES: Final = Dataset(
         _ALERT_ID,
         _c("channel", pa.string(), "Name of the channel, e.g. log or discord; never its address."),
         _c("attempt", pa.int32(), "Attempts of this alert over this channel so far, from 1."),
-        _c("state", pa.string(), "sent, failed, or unknown (asked, but what came of it was not learnt)."),
+        _c(
+            "state",
+            pa.string(),
+            "unknown (noted before it leaves: no answer yet, or never), sent, failed (may be taken later) or refused.",
+        ),
+        _c("message_id", pa.string(), "Message it was sent in: of one alert its id, of many a hash of theirs; the same in every attempt."),
+        _c("is_repeat", pa.bool_(), "True where the message was marked `retry`, for it may have arrived before."),
         _c("local_timestamp", TIMESTAMP, "When that was noted by our clock, microseconds UTC.", delta=True),
         _c("error", pa.string(), "Why it failed, one sentence without secrets; null where it did not.", nullable=True),
     ),

@@ -19,6 +19,8 @@ from assets.outcome import with_columns
 from assets.settings import FlowSettings
 from assets.studies import study_assets
 from lake.settings import LakeSettings
+from orchestration.alerting.jobs import delivery_job
+from orchestration.alerting.sensors import alert_outbox_sensor
 from orchestration.automation import automation_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
 from orchestration.jobs import retention_job, retention_schedule, span_jobs, upkeep_job, upkeep_schedule
@@ -54,9 +56,9 @@ def build(
     return dg.Definitions(
         assets=dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context_assets(settings, sources)]),
         resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
-        sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings)],
+        sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings), alert_outbox_sensor(lake)],
         schedules=[upkeep_schedule(), retention_schedule(), *context_schedules(sources)],
-        jobs=[*span_jobs(made), upkeep_job(lake), retention_job(lake, FlowSettings().config), *context_jobs()],
+        jobs=[*span_jobs(made), upkeep_job(lake), retention_job(lake, FlowSettings().config), *context_jobs(), delivery_job(lake)],
         executor=dg.in_process_executor,
     )
 

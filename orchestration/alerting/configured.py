@@ -8,12 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import httpx
 
 from orchestration.alerting.channels import Channel, LogChannel, Redactor
 from orchestration.alerting.discord import DiscordChannel
 from orchestration.alerting.errors import ChannelMisconfigured
 from orchestration.alerting.relayed import ALERT_URLS, RelayedChannel
 from orchestration.alerting.settings import AlertingSettings
+
+WEBHOOK: Final = "the address of a webhook, https://discord.com/api/webhooks/…"
 
 
 def addresses(settings: AlertingSettings) -> dict[str, tuple[str, str]]:
@@ -64,8 +69,12 @@ def _made(name: str, setting: str, address: str, *, timeout: float) -> Channel:
     if setting == ALERT_URLS:
         return RelayedChannel(name, address)
     if not address.startswith(("https://", "http://")) or any(letter.isspace() for letter in address):
-        raise ChannelMisconfigured(setting=setting, expected="the address of a webhook, https://discord.com/api/webhooks/…")
-    return DiscordChannel(name, address, timeout=timeout)
+        raise ChannelMisconfigured(setting=setting, expected=WEBHOOK)
+    try:
+        return DiscordChannel(name, address, timeout=timeout)
+    except httpx.InvalidURL:
+        # Its text repeats pieces of the address.
+        raise ChannelMisconfigured(setting=setting, expected=WEBHOOK) from None
 
 
 def redactor(settings: AlertingSettings) -> Redactor:

@@ -39,7 +39,7 @@ class DiscordChannel:
         # httpx logs the whole address of each request at info, httpcore its path at debug.
         for library in ("httpx", "httpcore"):
             logging.getLogger(library).setLevel(logging.WARNING)
-        self._url = url
+        self._url = httpx.URL(url)
         self._client = httpx.Client(timeout=timeout, headers={"user-agent": "tickhouse"})
 
     def __repr__(self) -> str:

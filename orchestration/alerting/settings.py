@@ -37,15 +37,18 @@ class AlertingSettings(BaseSettings):
         default=60.0, ge=0, le=600, description="Longest wait between two offers; a channel that asks for more is left to a later run."
     )
     alert_timeout_seconds: float = Field(default=10.0, ge=0.1, le=120, description="Longest wait for the answer of a Discord webhook.")
-    alert_group_seconds: float = Field(
-        default=5.0, ge=0, le=3600, description="Alerts of one group that fire within this time become one message."
-    )
     alert_worst: int = Field(default=10, ge=1, le=25, description="How many of its alerts a message of many lists, the gravest first.")
     alert_old_minutes: float = Field(
         default=60.0, gt=0, description="Alerts undelivered for longer than this, minutes, become one summary instead of many messages."
     )
     alert_horizon_days: int = Field(default=30, ge=1, le=3650, description="Alerts undelivered for longer than this, days, are given up.")
     alert_sensor_seconds: int = Field(default=2, ge=1, le=60, description="How often Dagster looks for alerts that are to be delivered.")
+    alert_watch_seconds: float = Field(
+        default=4.0,
+        ge=0,
+        le=30,
+        description="How long each look watches for a new alert: Dagster begins the next one five seconds later.",
+    )
     alert_gather_seconds: float = Field(
         default=0.5, ge=0, le=10, description="How long it waits for further ones once it has found one, so that they share a run."
     )

@@ -11,6 +11,7 @@ import yaml
 from assets.hours import hour_of
 from lake.files import now_us
 from lake.settings import LakeSettings
+from orchestration.alerting.sensors import ALERT_OUTBOX
 from orchestration.automation import AUTOMATION
 from orchestration.definitions import build
 from orchestration.sensors import LANDED_HOURS
@@ -39,7 +40,7 @@ def test_sensors_and_schedules_run_without_being_switched_on(tmp_path):
 
     sensors = {sensor.name: sensor for sensor in definitions.sensors}
 
-    assert set(sensors) == {LANDED_HOURS, AUTOMATION}
+    assert set(sensors) == {LANDED_HOURS, AUTOMATION, ALERT_OUTBOX}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     assert all(2 <= sensor.minimum_interval_seconds <= 5 for sensor in sensors.values())
     assert all(schedule.default_status is dg.DefaultScheduleStatus.RUNNING for schedule in definitions.schedules)

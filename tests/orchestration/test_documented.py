@@ -12,12 +12,21 @@ from assets.settings import FlowSettings
 from collectors.settings import CollectorSettings
 from lake.alerts.settings import AlertSettings
 from lake.settings import LakeSettings
+from orchestration.alerting.settings import AlertingSettings
 from orchestration.cli.app import VERBS
 from orchestration.settings import OrchestrationSettings
 from sources.settings import ContextSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS: tuple[type[BaseSettings], ...] = (LakeSettings, AlertSettings, CollectorSettings, OrchestrationSettings, FlowSettings, ContextSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    LakeSettings,
+    AlertSettings,
+    CollectorSettings,
+    OrchestrationSettings,
+    FlowSettings,
+    ContextSettings,
+    AlertingSettings,
+)
 
 
 def variables() -> list[tuple[str, str, str]]:
