@@ -45,9 +45,10 @@ run_retries:
   enabled: true
   max_retries: 1
   retry_on_asset_or_op_failure: false
+# One of them stays with the sensor that watches for alerts.
 sensors:
   use_threads: true
-  num_workers: 2
+  num_workers: 4
 schedules:
   use_threads: true
   num_workers: 1

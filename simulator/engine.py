@@ -144,22 +144,40 @@ class Engine:
         while self._forced >= 1.0:
             self._forced -= 1.0
             pulse = self._forcible[int(self._rng.integers(len(self._forcible)))]
-            venue, market = pulse.venue, pulse.market
             dollars = MEDIAN_FORCED_USD * float(np.exp(1.2 * self._rng.standard_normal()))
-            fills = market.order(now_us, buy=bool(self._rng.random() < 0.5), dollars=dollars)
-            self.ledger.trade(market.instrument, fills, delivered=venue.forced(market, fills), wires=venue.wire_ids(market, fills))
-            changes = market.take()
-            if changes is not None:
-                venue.changes(market, changes)
-            delivered = venue.liquidation(market, fills, now_us)
-            if delivered is not None:
-                instrument = market.instrument
-                total = sum(fill.amount for fill in fills)
-                self.ledger.liquidation(
-                    instrument,
-                    time_us=now_us,
-                    buy=fills[0].buy,
-                    price=instrument.price(fills[0].price),
-                    amount=instrument.amount(total),
-                    delivered=delivered,
-                )
+            self._forced_order(pulse, now_us, buy=bool(self._rng.random() < 0.5), dollars=dollars)
+
+    def burst(self, exchange: str, symbol: str, *, orders: int, dollars: float) -> int:
+        """Force as many orders of `dollars` each, all of longs, in every market that matches (`*`: any); returns the number of markets.
+
+        They happen at the instant of the last tick, and are sent with the next.
+        """
+        chosen = [
+            pulse
+            for pulse in self._forcible
+            if exchange in {"*", pulse.market.instrument.exchange} and symbol in {"*", pulse.market.instrument.symbol}
+        ]
+        for pulse in chosen:
+            for _ in range(orders):
+                self._forced_order(pulse, self.now_us, buy=False, dollars=dollars)
+        return len(chosen)
+
+    def _forced_order(self, pulse: Pulse, now_us: int, *, buy: bool, dollars: float) -> None:
+        venue, market = pulse.venue, pulse.market
+        fills = market.order(now_us, buy=buy, dollars=dollars)
+        self.ledger.trade(market.instrument, fills, delivered=venue.forced(market, fills), wires=venue.wire_ids(market, fills))
+        changes = market.take()
+        if changes is not None:
+            venue.changes(market, changes)
+        delivered = venue.liquidation(market, fills, now_us)
+        if delivered is not None:
+            instrument = market.instrument
+            total = sum(fill.amount for fill in fills)
+            self.ledger.liquidation(
+                instrument,
+                time_us=now_us,
+                buy=fills[0].buy,
+                price=instrument.price(fills[0].price),
+                amount=instrument.amount(total),
+                delivered=delivered,
+            )

@@ -254,10 +254,13 @@ class SimulatorServer:
             return Answer(200, json.dumps({"paused": self.engine.paused}))
         if call == "calm":
             return Answer(200, json.dumps({"ended": self.faults.end()}))
+        if call == "burst":
+            return self._burst(params)
         if call == "sockets":
             return Answer(200, json.dumps([_describe(socket) for socket in self.hub.sockets]))
         return Answer(
-            404, json.dumps({"error": f"no control call {call!r}: expected stats, fault, calm, book, hole, pause, resume or sockets"})
+            404,
+            json.dumps({"error": f"no control call {call!r}: expected stats, fault, calm, book, hole, burst, pause, resume or sockets"}),
         )
 
     def _arm(self, params: dict[str, str]) -> Answer:
@@ -289,6 +292,15 @@ class SimulatorServer:
         for market in found:
             market.still.append((float(params["start"]), float(params["start"]) + float(params["seconds"])))
         return Answer(200 if found else 404, json.dumps({"markets": len(found)}))
+
+    def _burst(self, params: dict[str, str]) -> Answer:
+        """`orders` forced orders of `usd` dollars each, now, in every market of `exchange` and `symbol` that can force any."""
+        try:
+            orders, dollars = int(params.get("orders", "1")), float(params.get("usd", "100000"))
+        except ValueError as error:
+            return Answer(400, json.dumps({"error": str(error)}))
+        markets = self.engine.burst(params.get("exchange", "*"), params.get("symbol", "*"), orders=orders, dollars=dollars)
+        return Answer(200 if markets else 404, json.dumps({"markets": markets, "orders": markets * orders}))
 
     def _book(self, params: dict[str, str]) -> Answer:
         wanted = (params.get("exchange"), params.get("market"), params.get("symbol"))
