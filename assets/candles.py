@@ -14,7 +14,7 @@ import polars as pl
 from assets.automation import FOLLOW
 from assets.checks import check_specs, judge, judged
 from assets.hours import Partition
-from assets.landed import OWNER, POOL
+from assets.landed import FIRST, OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.recomputed import RECOMPUTED, candle_differences
 from assets.resources import LakeResource
@@ -45,6 +45,7 @@ def _candles(timeframe: str, partitions: dg.HourlyPartitionsDefinition) -> dg.As
         kinds={"parquet", "polars"},
         tags={"timeframe": timeframe},
         pool=POOL,
+        op_tags=FIRST,
         code_version="1",
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOW,

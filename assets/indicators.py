@@ -13,7 +13,7 @@ import dagster as dg
 from assets.automation import FOLLOW
 from assets.checks import check_specs, judge
 from assets.hours import Partition, hours_of, partition_key, periods_of
-from assets.landed import OWNER, POOL
+from assets.landed import FIRST, OWNER, POOL
 from assets.outcome import HourDone, Outcome, each_partition, materialized, partition_metadata
 from assets.resources import LakeResource
 from lake import files
@@ -41,6 +41,7 @@ def _indicators(span: Span, partitions: dg.TimeWindowPartitionsDefinition) -> dg
         specs=[_spec(data, candles) for data in (rows, states)],
         partitions_def=partitions,
         pool=POOL,
+        op_tags=FIRST,
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[*check_specs(rows), *check_specs(states)],
     )

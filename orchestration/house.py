@@ -24,6 +24,7 @@ from lake.settings import LakeSettings
 from orchestration.errors import OrchestrationError
 from orchestration.instance import open_instance, prepare
 from orchestration.processes import Supervisor, collector_program, dagster_programs, free_port, stopping_on_signals
+from orchestration.remembered import remember
 from orchestration.settings import OrchestrationSettings
 from orchestration.unmaterialised import report_unmaterialised, wait_for_first_tick
 
@@ -64,6 +65,7 @@ def run_house(
     def bring_up(instance: dg.DagsterInstance) -> None:
         if ready is not None:
             ready(url, instance)
+        remember(instance, settings)
         begun = time.time()
         if not supervisor.stopping:
             supervisor.add(daemon)

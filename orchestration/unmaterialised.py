@@ -21,7 +21,7 @@ from lake.registry import DATASETS
 from lake.settings import LakeSettings
 from orchestration.arrivals import Cursor, arrivals, uncompacted
 from orchestration.automation import AUTOMATION
-from orchestration.sensors import LANDED_HOURS, hour_grace, reported
+from orchestration.sensors import LANDED_HOURS, hour_grace, reported, requested_hours
 from orchestration.settings import OrchestrationSettings
 
 _POLL_SECONDS: Final = 0.5
@@ -59,7 +59,8 @@ def report_unmaterialised(
 ) -> list[tuple[str, Hour]]:
     """Report the closed hours of which an asset is missing, or a part not compacted; returns the datasets and hours reported.
 
-    `ticked` is when the first tick ended (see `wait_for_first_tick`): what was reported since then is left alone, as the next sees it.
+    `ticked` is when the first tick ended (see `wait_for_first_tick`): what was reported since then is left alone, as the next sees it. So
+    is an hour whose chain the sensor has requested itself.
     """
     settings = settings or OrchestrationSettings()
     now, start, grace = now_us(), Hour.at(settings.start_hour), hour_grace(settings, lake)
@@ -67,8 +68,9 @@ def report_unmaterialised(
     missing = _missing(instance, {arrival.hour for arrival in everything})
     loose = set(uncompacted(lake.house, now=now, until=Hour.of(now - grace), start=start))
     wanted = [arrival for arrival in everything if arrival.hour in missing or (arrival.dataset, arrival.hour) in loose]
+    begun = requested_hours(instance)
     seen = {name: _reported_since(instance, name, ticked) for name in {arrival.dataset for arrival in wanted}}
-    again = [arrival for arrival in wanted if partition_key(arrival.hour) not in seen[arrival.dataset]]
+    again = [arrival for arrival in wanted if partition_key(arrival.hour) not in seen[arrival.dataset] | begun]
     for arrival in again:
         instance.report_runless_asset_event(reported(arrival))
     return [(arrival.dataset, arrival.hour) for arrival in again]

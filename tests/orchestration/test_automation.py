@@ -8,7 +8,7 @@ import pytest
 
 from assets.automation import CHAIN_TAG
 from assets.hours import partition_key
-from assets.landed import landed_key
+from assets.landed import LANDED_TAG, landed_key, landed_tag
 from lake.paths import Hour
 from lake.registry import DATASETS, LANDED
 from lake.settings import LakeSettings
@@ -101,6 +101,34 @@ def test_an_hour_on_time_is_requested_whole_in_one_tick_and_once(clockwork):
 
     assert first == {key(NOON - timedelta(hours=1)): CHAIN}
     assert second == {}
+
+
+def test_an_hour_whose_chain_the_sensor_requested_is_followed_by_nothing_of_the_hour_and_by_its_day(clockwork):
+    hour = NOON - timedelta(hours=1)
+    clockwork.tick(NOON)
+
+    clockwork.made(hour, tags={**CHAIN_TAG, LANDED_TAG: landed_tag({name: {"parts": 0} for name in LANDED})})
+    requests = [clockwork.tick(NOON + timedelta(minutes=minute)) for minute in (1, 2)]
+
+    assert requests == [{}, {}]
+    assert clockwork.longer == {"2026-03-05": DAY}
+    clockwork.land(hour, ["book_deltas"])  # a part that came after
+    assert clockwork.tick(NOON + timedelta(minutes=3)) == {key(hour): after("book_deltas")}
+
+
+def test_whatever_follows_hours_is_in_the_run_that_the_sensor_requests():
+    graph = build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph()
+    hours = graph.get(dg.AssetKey("trades")).partitions_def
+    nodes = [graph.get(asset) for asset in graph.get_all_asset_keys()]
+
+    follow = {
+        node.key
+        for node in nodes
+        if node.partitions_def == hours and node.automation_condition and node.automation_condition.get_label() == "follow"
+    }
+
+    job = build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_job_def(HOURS)
+    assert job.asset_layer.selected_asset_keys == follow
 
 
 def test_an_hour_that_lands_late_is_requested_whole(clockwork):

@@ -6,11 +6,15 @@ import time
 import dagster as dg
 import pytest
 
-from assets.hours import hour_of
+from assets.automation import CHAIN_TAG
+from assets.hours import hour_of, partition_key
+from assets.landed import LANDED_TAG, landed_key
 from lake.registry import LANDED
 from orchestration.arrivals import OVERLOOKED_US, Cursor, uncompacted
+from orchestration.definitions import build
+from orchestration.jobs import HOURS
 from orchestration.run import materialize_range
-from orchestration.sensors import hour_grace, landed_hours_sensor
+from orchestration.sensors import hour_grace, landed_hours_sensor, requested_hours
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import VISIBLE_AFTER, hours_ago, lake_settings, land, ledger, trades, wait_until_visible, whole_hour
 
@@ -31,6 +35,7 @@ class Watch:
         self.now = at(0).start + 1800 * 1_000_000
         self.sensor = landed_hours_sensor(self.settings, self.lake, now=lambda: self.now)
         self.cursor = None
+        self.requests = []
 
     def land(self, *landed):
         """Land rows at the time of the watch, and let the second pass in which their parts begin to count."""
@@ -38,11 +43,17 @@ class Watch:
         self.now += 1_000_000
 
     def tick(self):
-        """Evaluate once; what was reported, as (dataset, hour, late, parts)."""
+        """Evaluate once; what was reported, now or by the run that is asked for, as (dataset, hour, late, parts)."""
         with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance, cursor=self.cursor) as context:
             result = self.sensor(context)
         self.cursor = result.cursor
-        return [
+        self.requests = result.run_requests
+        by_runs = [
+            (name, hour_of(request.partition_key), figures["late"], figures["parts"])
+            for request in self.requests
+            for name, figures in json.loads(request.tags[LANDED_TAG]).items()
+        ]
+        return by_runs + [
             (event.asset_key.path[1], hour_of(event.partition), event.metadata["late"].value, event.metadata["parts"].value)
             for event in result.asset_events
         ]
@@ -78,6 +89,62 @@ def test_the_running_hour_is_reported_when_it_is_over_and_its_grace_has_passed(w
         reports.append(by_hour(watch.tick()))
 
     assert reports == [{}, {}, {at(0): set(LANDED)}]
+
+
+def test_the_hour_that_has_just_closed_is_requested_whole_at_once_and_reported_by_its_run(watch):
+    watch.land(whole_hour(at(1)), whole_hour(at(0)))
+    watch.now = at(0).start + GRACE * 1_000_000
+    watch.tick()
+    watch.now = at(0).end + GRACE * 1_000_000
+    watch.tick()
+
+    (request,) = watch.requests
+    assert (request.job_name, request.partition_key) == (HOURS, partition_key(at(0)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build(watch.settings, watch.lake).resolve_job_def(HOURS)
+        result = job.execute_in_process(instance=instance, partition_key=request.partition_key, tags=request.tags)
+
+        assert result.success
+        for name in LANDED:
+            (record,) = instance.fetch_materializations(landed_key(name), limit=5).records
+            assert (record.partition_key, record.asset_materialization.metadata["late"].value) == (partition_key(at(0)), False)
+            assert record.asset_materialization.metadata["empty"].value == (name not in whole_hour(at(0)))
+        assert instance.get_materialized_partitions(dg.AssetKey("indicators_hour")) == {partition_key(at(0))}
+
+
+def test_several_hours_at_once_and_late_parts_are_left_to_automation(watch):
+    watch.land(whole_hour(at(2)), whole_hour(at(1)))
+    watch.tick()
+    several = watch.requests
+    watch.land({"trades": trades(at(2), seed=1)})
+    watch.tick()
+
+    assert several == watch.requests == []
+
+
+def test_an_hour_that_closes_while_a_late_part_arrives_is_requested_and_the_part_reported(watch):
+    watch.land(whole_hour(at(2)), whole_hour(at(1)))
+    watch.tick()
+    watch.now = at(0).end + GRACE * 1_000_000
+    watch.land({"trades": trades(at(2), seed=1)})
+
+    reports = watch.tick()
+
+    assert [request.partition_key for request in watch.requests] == [partition_key(at(0))]
+    assert ("trades", at(2), True, 2) in reports
+    assert all(late == (hour != at(0)) for _, hour, late, _ in reports)
+
+
+def test_an_hour_whose_run_has_not_ended_is_known(watch):
+    key = partition_key(at(0))
+    with dg.DagsterInstance.ephemeral() as instance:
+        tags = {**CHAIN_TAG, LANDED_TAG: "{}", "dagster/partition": key}
+        run = instance.create_run_for_job(build(watch.settings, watch.lake).resolve_job_def(HOURS), tags=tags)
+        before = requested_hours(instance)
+        instance.report_run_canceled(run)
+
+        assert before == {key}
+        assert requested_hours(instance) == set()
 
 
 def test_an_hour_without_a_part_is_reported_as_empty(watch):
