@@ -52,3 +52,15 @@ GATHER: Final = (_unanswered(_ARRIVED) & ~_ARRIVED & ~_Condition.any_deps_in_pro
   back-fill, or those one tick reports, refresh their day once.
 * Runs of automation count here: they made the hour, and a run of hours never makes its day, whose partitions are others.
 """
+
+_TRIED_AGAIN: Final = _Condition.execution_failed() & _Condition.cron_tick_passed("*/10 * * * *")
+
+SYNC: Final = (
+    ((_unanswered(_ARRIVED) & ~_ARRIVED) | _TRIED_AGAIN) & ~_Condition.any_deps_in_progress() & ~_Condition.in_progress()
+).with_label("sync")
+"""Copy the partition to another system when it has been made, in a run of its own, after the one that made it.
+
+* Debounced as `GATHER` is, so that an hour whose chain is being made is copied once.
+* What failed is requested again every ten minutes, as one run over all of it: the other system may have been away for hours, and nothing
+  new may ever arrive for those partitions. Bare `execution_failed()` would ask at every tick.
+"""

@@ -18,10 +18,12 @@ from assets.longer import longer_assets
 from assets.outcome import with_columns
 from assets.settings import FlowSettings
 from assets.studies import study_assets
+from assets.timescale import timescale_assets
 from lake.settings import LakeSettings
+from lake.timescale.settings import TimescaleSettings, timescale_settings
 from orchestration.alerting.jobs import delivery_job
 from orchestration.alerting.sensors import alert_outbox_sensor
-from orchestration.automation import automation_sensor
+from orchestration.automation import automation_sensor, sync_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
 from orchestration.jobs import retention_job, retention_schedule, span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
@@ -32,12 +34,17 @@ from sources.settings import ContextSettings
 
 
 def build(
-    settings: OrchestrationSettings | None = None, lake: LakeSettings | None = None, *, sources: ContextSettings | None = None
+    settings: OrchestrationSettings | None = None,
+    lake: LakeSettings | None = None,
+    *,
+    sources: ContextSettings | None = None,
+    timescale: TimescaleSettings | None = None,
 ) -> dg.Definitions:
     """The definitions for these settings; settings not given are read from the environment. Runs are in-process."""
     settings = settings or OrchestrationSettings()
     lake = lake or LakeSettings()
     sources = sources or ContextSettings()
+    timescale = timescale or timescale_settings()
     partitions, days, months = hourly_partitions(settings), daily_partitions(settings), monthly_partitions(settings)
     with warnings.catch_warnings():
         # Backfill policies are marked beta in 1.13; without them each hour of a range would be a run of its own.
@@ -53,10 +60,17 @@ def build(
             book_assets(partitions),
             liquidation_windows_asset(partitions),
         ]
+        context = context_assets(settings, sources)
+        tables = timescale_assets([*made, *context], timescale)
     return dg.Definitions(
-        assets=dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context_assets(settings, sources)]),
+        assets=[*dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context]), *tables],
         resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
-        sensors=[landed_hours_sensor(settings, lake), automation_sensor(settings), alert_outbox_sensor(lake)],
+        sensors=[
+            landed_hours_sensor(settings, lake),
+            automation_sensor(settings, timescale=bool(tables)),
+            *([sync_sensor(settings)] if tables else []),
+            alert_outbox_sensor(lake),
+        ],
         schedules=[upkeep_schedule(), retention_schedule(), *context_schedules(sources)],
         jobs=[*span_jobs(made), upkeep_job(lake), retention_job(lake, FlowSettings().config), *context_jobs(), delivery_job(lake)],
         executor=dg.in_process_executor,

@@ -18,9 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from orchestration.cli.options import HomeOption, lake_settings
 
-DSN_VARIABLE = "TICKHOUSE_TIMESCALE_DSN"
-
-DsnOption = Annotated[str | None, typer.Option("--dsn", envvar=DSN_VARIABLE, help="Which database, as postgresql://user@host:5432/name.")]
+DsnOption = Annotated[str | None, typer.Option("--dsn", help="Which database; default is TICKHOUSE_TIMESCALE_DSN.")]
 ToolsOption = Annotated[Path | None, typer.Option("--tools", help="Directory of pg_dump and pg_restore; default is the PATH.")]
 
 
@@ -101,9 +99,9 @@ def restore_database(
 
 
 def _dsn(given: str | None) -> str:
-    if given is None:
-        raise typer.BadParameter(f"no database is named: give --dsn, or set {DSN_VARIABLE}")
-    return given
+    from lake.timescale.settings import timescale_settings
+
+    return timescale_settings().required_dsn if given is None else given
 
 
 @contextmanager
