@@ -19,8 +19,9 @@ from collectors import config, logs
 from collectors.errors import CollectorError, ConfigError
 from collectors.registry import VENUES
 from collectors.runtime import Collector
-from collectors.settings import collector_settings, lake_settings
-from lake.errors import LakeError
+from collectors.settings import alert_settings, collector_settings, lake_settings
+from lake.alerts.rules import load_rules
+from lake.errors import AlertRuleError, LakeError
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -66,10 +67,11 @@ def main(argv: list[str] | None = None) -> int:
         settings = collector_settings(**{name: given[name] for name in ("config", "collector", "record") if name in given})
         logs.configure(settings.log_level, settings.log_format)
         markets = config.load(settings.config, VENUES)
+        rules = load_rules(alert_settings())
         _tune_garbage_collection()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(collect(Collector(lake, settings, config=markets, venues=VENUES)))
-    except ConfigError as error:
+            runner.run(collect(Collector(lake, settings, config=markets, venues=VENUES, rules=rules)))
+    except (ConfigError, AlertRuleError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except (CollectorError, LakeError) as error:

@@ -186,6 +186,11 @@ class EventBuffer:
         return known
 
     @property
+    def known(self) -> int:
+        """How many keys have been given out."""
+        return len(self._symbols)
+
+    @property
     def symbols(self) -> list[tuple[str, str]]:
         """Exchange and symbol of every key given out, in order of the keys."""
         return list(zip(self._exchanges, self._symbols, strict=True))

@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from collectors import status
+from collectors.alerting import Alerting
 from collectors.backoff import Backoff
 from collectors.classify import Verdict, classify, is_expected
 from collectors.config import MarketsConfig
@@ -32,6 +33,7 @@ from collectors.settings import CollectorSettings
 from collectors.venue import ConnectionPlan, Venue
 from collectors.watch import Watch
 from collectors.watchdog import Watchdog
+from lake.alerts.rules import Rule
 from lake.errors import SealError
 from lake.landing import Lag, Landing
 from lake.settings import LakeSettings
@@ -45,7 +47,15 @@ WATCH_SECONDS: Final = 1.0
 class Collector:
     """One collector process: sessions of every exchange of `config`, landing in the home of `lake`."""
 
-    def __init__(self, lake: LakeSettings, settings: CollectorSettings, *, config: MarketsConfig, venues: Mapping[str, Venue]) -> None:
+    def __init__(
+        self,
+        lake: LakeSettings,
+        settings: CollectorSettings,
+        *,
+        config: MarketsConfig,
+        venues: Mapping[str, Venue],
+        rules: Mapping[str, Rule] | None = None,
+    ) -> None:
         self.lake = lake
         self.settings = settings
         self.config = config
@@ -59,6 +69,8 @@ class Collector:
         self._listers: dict[str, Lister] = {}
         self._rates = status.Rates()
         self._landing: Landing | None = None
+        self._rules = rules or {}
+        self._alerting: Alerting | None = None
         self._recorder = RawRecorder(lake.house, settings.collector) if settings.record else None
         self._append_wait = 0.0
         self._drained = time.monotonic()
@@ -76,6 +88,8 @@ class Collector:
             await asyncio.to_thread(landing.recover)
             if self._recorder is not None:
                 await asyncio.to_thread(self._recorder.start)
+            if self._rules:
+                self._alerting = await asyncio.to_thread(Alerting.warmed, home, self._rules, exchanges=self._venues, now=now_us())
             past = await asyncio.to_thread(Past, home, now=now_us(), hours=self.settings.resume_hours)
             await self._collect(past)
         finally:
@@ -176,6 +190,8 @@ class Collector:
         assert self._landing is not None
         now = now_us()
         waited_since, self._drained = self._drained, time.monotonic()
+        if self._alerting is not None:
+            self._alerting.observe(self.events)
         batches = self.events.drain()
         counted = [Counted(each.plan.exchange, name, each.frames, each.writer.counts) for name, each in self.connections.items()]
         writers = {exchange: lister.listings.writer for exchange, lister in self._listers.items()}
@@ -185,6 +201,8 @@ class Collector:
         back = self.watch.observe(batches)
         if ledger is not None:
             batches["ledger"] = ledger
+        if self._alerting is not None:
+            batches |= self._alerting.take()
         if batches:
             self._landing.append(batches)
             self._append_wait = max(self._append_wait, time.monotonic() - waited_since)
@@ -195,6 +213,8 @@ class Collector:
         while True:
             now = now_us()
             self.watchdog.check(now)
+            if self._alerting is not None:
+                self._alerting.listen(self.watch, now)
             self._publish("running")
             await asyncio.sleep(min(WATCH_SECONDS, self.settings.status_seconds))
 

@@ -15,6 +15,7 @@ from collectors.backoff import BackoffPolicy
 from collectors.breaker import BreakerPolicy
 from collectors.errors import ConfigError
 from collectors.rhythm import SilencePolicy
+from lake.alerts.settings import AlertSettings
 from lake.settings import LakeSettings
 
 
@@ -99,6 +100,14 @@ def collector_settings(**values: Any) -> CollectorSettings:
         return CollectorSettings(**values)
     except ValidationError as error:
         raise ConfigError(_sentence(error, CollectorSettings)) from None
+
+
+def alert_settings(**values: Any) -> AlertSettings:
+    """The settings of alerts, `values` overriding the environment. Raises `ConfigError` naming setting, value and what is allowed."""
+    try:
+        return AlertSettings(**values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, AlertSettings)) from None
 
 
 def lake_settings(**values: Any) -> LakeSettings:

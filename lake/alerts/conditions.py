@@ -63,19 +63,19 @@ def _statement(rule: Condition, columns: list[str], *, since: int | None, until:
         bounds.append(f"timestamp < make_timestamptz({until})")
     return f"""
         select * from (
-            select epoch_us(timestamp) as at,
+            select epoch_us(timestamp) as moment,
                 {place},
                 case {severity} end as severity_, ({rule.value or "null"})::double as value_
                 {"".join(f', "{name}" as "said_{name}"' for name in spoken)}
             from {rule.table}
             {"where " + " and ".join(bounds) if bounds else ""}
-        ) where severity_ is not null order by at, exchange_, symbol_, subject_
+        ) where severity_ is not null order by moment, exchange_, symbol_, subject_
     """  # noqa: S608 - the condition is the user's own SQL, from the file of rules
 
 
 def _measured(row: dict[str, Any]) -> Measured:
     return Measured(
-        timestamp=row["at"],
+        timestamp=row["moment"],
         value=row["value_"],
         exchange=row["exchange_"],
         symbol=row["symbol_"],

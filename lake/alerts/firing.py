@@ -139,8 +139,9 @@ def _message(rule: Rule, found: Measured, *, severity: Severity, threshold: floa
     about = " ".join(part for part in (found.exchange, found.symbol, found.subject) if part and part != rule.kind)
     where = f"{about}: " if about else ""
     if threshold is None or found.value is None:
-        figure = "" if found.value is None else f", value {found.value:,.6g}"
-        return f"{where}{rule.name} holds{figure} ({severity})"
+        said = dict(found.details) if found.value is None or found.details else {"value": found.value}
+        figures = ", ".join(f"{name} {value:,.6g}" if isinstance(value, float) else f"{name} {value}" for name, value in said.items())
+        return f"{where}{rule.name} holds{f': {figures}' if figures else ''} ({severity})"
     return f"{where}{rule.kind.replace('_', ' ')} {found.value:,.6g} {rule.unit} ({severity} from {threshold:,.6g})"
 
 

@@ -17,12 +17,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from lake.alerts.firing import ALERTS, Alert, Firing, Measured, batches
+from lake.alerts.replay import landed
 from lake.alerts.rules import Rule
 from lake.errors import WalLocked
 from lake.files import Clock, now_us
 from lake.landing import Landing
-from lake.paths import Home
-from lake.query import run_sql
+from lake.paths import HOUR_US, Home
+from lake.registry import dataset
 from lake.settings import LakeSettings
 
 FIRING_WRITER: Final = "outbox"
@@ -85,7 +86,7 @@ def fire(
         return []
     with open_outbox(settings, writer=writer, clock=clock) as outbox:
         since = min(each.timestamp for _, each in offers) - longest_cooldown_us(rules.values())
-        rows = recent(settings.house, since=since)
+        rows = recent(settings.house, since=since, clock=clock)
         known = {row["alert_id"] for row in rows}
         firing = Firing()
         firing.restore(rows)
@@ -100,19 +101,14 @@ def longest_cooldown_us(rules: Iterable[Rule]) -> int:
     return int(max((max(rule.cooldown_seconds, rule.group_seconds) for rule in rules), default=0.0) * 1e6)
 
 
-def recent(home: Home, *, since: int) -> list[dict[str, Any]]:
+def recent(home: Home, *, since: int, clock: Clock = time.time) -> list[dict[str, Any]]:
     """Rows of `alerts` whose instant is at or after `since`, those in the log too, oldest first; instants are microseconds.
 
-    They are looked for in the hours they were written in, from `since` on: no alert is written before its instant, but for clocks that
-    disagree by more than an hour.
+    They are looked for in the hours they were written in, from an hour before `since` on: clocks that disagree by more are none.
     """
-    hour = max(0, since - 3_600_000_000)
-    rows = run_sql(
-        home,
-        f"select * exclude (timestamp, local_timestamp), epoch_us(timestamp) as timestamp, epoch_us(local_timestamp) as local_timestamp "  # noqa: S608 - our own words
-        f"from {ALERTS} where timestamp >= make_timestamptz($1) and date >= make_timestamptz($2)::date "
-        f"order by epoch_us(local_timestamp), alert_id",
-        parameters=[since, hour],
-    )
-    found: list[dict[str, Any]] = rows.table.to_pylist()
-    return found
+    now = now_us(clock)
+    names = dataset(ALERTS).schema.names
+    table = landed(home, ALERTS, names, since=since - HOUR_US, until=max(now, since) + HOUR_US, at_us=now)
+    plain = pa.table({name: table[name].cast(pa.int64()) if pa.types.is_timestamp(table[name].type) else table[name] for name in names})
+    rows = plain.sort_by([("local_timestamp", "ascending"), ("alert_id", "ascending")]).to_pylist()
+    return [row for row in rows if row["timestamp"] >= since]

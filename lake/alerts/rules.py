@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -60,12 +61,12 @@ class Rule(BaseModel):
                 raise ValueError(msg)
         return self
 
-    @property
+    @cached_property
     def steps(self) -> tuple[tuple[float, Severity], ...]:
         """(threshold, severity), gravest first."""
         return tuple(sorted(((value, name) for name, value in self.thresholds.items()), reverse=True))
 
-    @property
+    @cached_property
     def least(self) -> float:
         """The lowest threshold; infinite where there is none."""
         return min(self.thresholds.values(), default=float("inf"))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import backup, checking, collecting, decoding, demonstrating, indicating, running, timescale, viewing
+from orchestration.cli import alerts, backup, checking, collecting, decoding, demonstrating, indicating, running, timescale, viewing
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
 for _name, _verb in VERBS.items():
     app.command(_name)(_verb)
 app.add_typer(timescale.app)
+app.add_typer(alerts.app)
 
 
 def settings_sentence(error: ValidationError) -> str:
