@@ -4,6 +4,7 @@ Put here: the one place where it comes together. Keep out: any behaviour. Nothin
 """
 
 import warnings
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -23,12 +24,13 @@ from lake.settings import LakeSettings
 from lake.timescale.settings import TimescaleSettings, timescale_settings
 from orchestration.alerting.jobs import delivery_job
 from orchestration.alerting.sensors import alert_outbox_sensor
+from orchestration.alerting.watching import Watched, alert_conditions_sensor, alert_health_sensor
 from orchestration.automation import automation_sensor, sync_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
 from orchestration.jobs import retention_job, retention_schedule, span_jobs, upkeep_job, upkeep_schedule
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
 from orchestration.resources import flow_resource, lake_resource
-from orchestration.sensors import landed_hours_sensor
+from orchestration.sensors import hour_grace, landed_hours_sensor
 from orchestration.settings import OrchestrationSettings
 from sources.settings import ContextSettings
 
@@ -70,11 +72,21 @@ def build(
             automation_sensor(settings, timescale=bool(tables)),
             *([sync_sensor(settings)] if tables else []),
             alert_outbox_sensor(lake),
+            alert_conditions_sensor(lake, settings),
+            alert_health_sensor(lake, settings, watched(made), grace_us=hour_grace(settings, lake)),
         ],
         schedules=[upkeep_schedule(), retention_schedule(), *context_schedules(sources)],
         jobs=[*span_jobs(made), upkeep_job(lake), retention_job(lake, FlowSettings().config), *context_jobs(), delivery_job(lake)],
         executor=dg.in_process_executor,
     )
+
+
+def watched(made: Iterable[dg.AssetsDefinition]) -> Watched:
+    """What the health of the data is asked of: whatever is made of the lake, and its checks."""
+    assets = list(made)
+    names = sorted({key.to_user_string() for asset in assets for key in asset.keys})
+    checks = sorted({check for asset in assets for check in asset.check_keys}, key=lambda check: check.to_user_string())
+    return Watched(datasets=tuple(names), checks=tuple(checks))
 
 
 @dg.definitions

@@ -52,6 +52,7 @@ class AlertingSettings(BaseSettings):
     alert_gather_seconds: float = Field(
         default=0.5, ge=0, le=10, description="How long it waits for further ones once it has found one, so that they share a run."
     )
+    alert_health_seconds: int = Field(default=30, ge=5, le=3600, description="How often partitions, checks, runs and the disk are judged.")
     alert_again_seconds: float = Field(
         default=60.0, ge=1, le=3600, description="How long after a run was asked for the alerts it left are given to another; it doubles."
     )

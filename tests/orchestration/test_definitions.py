@@ -12,6 +12,7 @@ from assets.hours import hour_of
 from lake.files import now_us
 from lake.settings import LakeSettings
 from orchestration.alerting.sensors import ALERT_OUTBOX
+from orchestration.alerting.watching import ALERT_CONDITIONS, ALERT_HEALTH
 from orchestration.automation import AUTOMATION
 from orchestration.definitions import build
 from orchestration.sensors import LANDED_HOURS
@@ -40,9 +41,9 @@ def test_sensors_and_schedules_run_without_being_switched_on(tmp_path):
 
     sensors = {sensor.name: sensor for sensor in definitions.sensors}
 
-    assert set(sensors) == {LANDED_HOURS, AUTOMATION, ALERT_OUTBOX}
+    assert set(sensors) == {LANDED_HOURS, AUTOMATION, ALERT_OUTBOX, ALERT_CONDITIONS, ALERT_HEALTH}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
-    assert all(2 <= sensor.minimum_interval_seconds <= 5 for sensor in sensors.values())
+    assert all(2 <= sensor.minimum_interval_seconds <= 5 for sensor in sensors.values() if sensor.name != ALERT_HEALTH)
     assert all(schedule.default_status is dg.DefaultScheduleStatus.RUNNING for schedule in definitions.schedules)
 
 
