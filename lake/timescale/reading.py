@@ -3,8 +3,8 @@
 
 Put here: reading partitions. Keep out: the server.
 
-Stored datasets are read partition by partition, as compaction would leave them. Candles are those that the lake's view `candles` shows, one
-source a key, up to what has landed; indicators those of the very candles it shows.
+Stored datasets are read partition by partition, as compaction would leave them. Candles are those that the lake's view `candles` shows,
+one source a key, up to what has landed; indicators those of the very candles it shows.
 """
 
 from __future__ import annotations
@@ -16,20 +16,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 
 from lake import query
 from lake.columns import Span
 from lake.derived import period_file, read_hour, read_period
 from lake.errors import PeriodError
+from lake.files import now_us
+from lake.longer import longer_candles
 from lake.one_source import EXCHANGE_CANDLES
 from lake.parquet import row_count
 from lake.paths import DAY_US, HOUR_US, Home, Hour
 from lake.periods import Period
+from lake.registry import candle_dataset
 from lake.timescale.tables import Table
+from lake.transforms.candles import CANDLE_SCHEMA, candles_from_trades
 from lake.transforms.timeframes import bucket_sql
+from lake.visible import hour_watermark
 
 _WEEK: Final = 7 * DAY_US
+_SAME: Final = ("exchange", "symbol", "timeframe", "timestamp", "source")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,14 +86,18 @@ def moment(time_us: int) -> datetime:
 def read(home: Home, table: Table, stretch: Stretch) -> pa.Table:
     """Rows of whole partitions in the columns of the table, in the order of the lake; `PeriodError`, `UnreadableFile`, `QueryError`."""
     starts = partition_starts(table.span, stretch)
+    alone = table.kind != "rows" and not _published(home, stretch)
     if table.kind == "candles":
-        return _candles(home, table, stretch, _selected(table))
+        if table.span == "month" or not alone:
+            return shown_candles(home, table, stretch)
+        return _mapped(table, _own_candles(home, table, starts), _closed(table))
     rows = _stored(home, table, starts)
-    if table.kind == "indicators":
-        return _indicators(home, table, stretch, rows)
-    with closing(_utc(duckdb.connect())) as connection:
-        connection.register("stored", rows)
-        return _fetched(connection, f"SELECT {_selected(table)} FROM stored WHERE {table.where or 'true'}")
+    if table.kind == "rows":
+        return _mapped(table, rows, table.where or "true")
+    if alone:
+        return _mapped(table, rows, "source = 'trades'")
+    shown = _shown(home, table, stretch, ", ".join(_SAME))
+    return _mapped(table, pl.DataFrame(rows).join(pl.DataFrame(shown), on=_SAME, how="semi", maintain_order="left").to_arrow(), "true")
 
 
 def read_rolled(home: Home, table: Table, stretch: Stretch) -> pa.Table:
@@ -113,29 +124,56 @@ def _stored(home: Home, table: Table, starts: list[int]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _candles(home: Home, table: Table, stretch: Stretch, selected: str) -> pa.Table:
-    """Candles that open within, as the view shows them without the log: what lies in files that count."""
-    one = len(table.timeframes) == 1
-    source = f"candles_now('{table.timeframes[0]}')" if one else "candles"
+def shown_candles(home: Home, table: Table, stretch: Stretch) -> pa.Table:
+    """Candles of a table as the view shows them without the log: what lies in files that count."""
+    return _shown(home, table, stretch, _selected(table))
+
+
+def _shown(home: Home, table: Table, stretch: Stretch, selected: str) -> pa.Table:
+    source = f"candles_now('{table.timeframes[0]}')" if len(table.timeframes) == 1 else "candles"
     listed = ", ".join(f"'{each}'" for each in table.timeframes)
-    now = int(datetime.now(UTC).timestamp() * 1_000_000)
-    closed = f" AND epoch_us(timestamp) + {HOUR_US} <= {now}" if table.closed_only else ""
     text = (
-        f"SELECT {selected} FROM {source} WHERE timeframe IN ({listed}) AND {_within(stretch)}{closed} "
+        f"SELECT {selected} FROM {source} WHERE timeframe IN ({listed}) AND {_within(stretch)} AND {_closed(table)} "
         "ORDER BY exchange, symbol, timeframe, timestamp"
     )
     return query.run_sql(home, text, with_wal=False).table
 
 
-def _indicators(home: Home, table: Table, stretch: Stretch, rows: pa.Table) -> pa.Table:
-    """Rows of the candles that the view shows. Where the exchanges published none, those are ours: then it need not be asked."""
-    with closing(_utc(duckdb.connect())) as connection:
-        connection.register("stored", rows)
-        if not _published(home, stretch):
-            return _fetched(connection, f"SELECT {_selected(table)} FROM stored WHERE source = 'trades'")
-        connection.register("shown", _candles(home, table, stretch, "exchange, symbol, timeframe, timestamp, source"))
-        same = "exchange, symbol, timeframe, timestamp, source"
-        return _fetched(connection, f"SELECT {_selected(table)} FROM stored SEMI JOIN shown USING ({same})")
+def _closed(table: Table) -> str:
+    """Condition on candles, of 1h where only closed ones are wanted."""
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    return f"epoch_us(timestamp) + {HOUR_US} <= {now}" if table.closed_only else "true"
+
+
+def _own_candles(home: Home, table: Table, starts: list[int]) -> pa.Table:
+    """What the view shows where no exchange publishes candles, without the time it takes to plan: ours, as new as the trades."""
+    at = now_us()
+    frames = [CANDLE_SCHEMA.to_frame()]
+    for start in starts:
+        frames += _own_hour(home, table, Hour(start), at) if table.span == "hour" else _own_day(home, table, Period.of(start, "day"), at)
+    return pl.concat(frames).to_arrow()
+
+
+def _own_hour(home: Home, table: Table, hour: Hour, at: int) -> Iterator[pl.DataFrame]:
+    landed = hour_watermark(home, "trades", hour, at)
+    trades: pl.DataFrame | None = None
+    for timeframe in table.timeframes:
+        made = hour_watermark(home, candle_dataset(timeframe), hour, at)
+        if made is not None and made >= (landed or 0):
+            yield pl.DataFrame(read_hour(home, candle_dataset(timeframe), hour, at_us=at)[0])
+        elif landed is not None:
+            trades = pl.DataFrame(read_hour(home, "trades", hour, at_us=at)[0]) if trades is None else trades
+            yield candles_from_trades(trades, timeframe)
+
+
+def _own_day(home: Home, table: Table, day: Period, at: int) -> Iterator[pl.DataFrame]:
+    landed = max((hour_watermark(home, "trades", hour, at) or 0 for hour in day.hours()), default=0)
+    for timeframe in table.timeframes:
+        stored = period_file(home, candle_dataset(timeframe), day, at_us=at)
+        if stored is not None and stored.watermark >= landed:
+            yield pl.DataFrame(read_period(home, candle_dataset(timeframe), day, at_us=at)[0])
+        else:
+            yield longer_candles(home, timeframe, day, at_us=at)[0]
 
 
 def _published(home: Home, stretch: Stretch) -> bool:
@@ -162,10 +200,9 @@ def _selected(table: Table) -> str:
     return ", ".join(f'{expression} AS "{name}"' for name, expression in table.columns)
 
 
-def _utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
-def _fetched(connection: duckdb.DuckDBPyConnection, text: str) -> pa.Table:
-    return query.execute(connection, text).table
+def _mapped(table: Table, rows: pa.Table, where: str) -> pa.Table:
+    """Rows of the dataset in the columns of the table."""
+    with closing(duckdb.connect()) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("stored", rows)
+        return query.execute(connection, f"SELECT {_selected(table)} FROM stored WHERE {where}").table

@@ -5,8 +5,8 @@ Put here: `sync`, its transaction, and what follows it. Keep out: reading the la
 are equal (`lake.timescale.compare`).
 
 A partition is one transaction under a lock of its own: the lake is read once the lock is held, so that of two syncs the later one has the
-newer rows. Where the server holds nothing of it, rows are copied straight into the table; else into a staging table, from which rows that
-are new or different are put in, and rows the lake no longer has are taken out. Killed at any moment, the former rows or the new ones stand.
+newer rows. Where the server holds nothing of it, rows are copied straight into the table; else into a staging table, by which rows that are
+gone or different are taken out, and those that are missing then put in. Killed at any moment, the former rows or the new ones stand.
 
 Aggregates cannot be refreshed inside a transaction. So the transaction notes what is waiting, and whoever syncs next finishes what a
 killed process left.
@@ -57,7 +57,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """What a sync did. `rows_written` are rows that were new or different; `rows_deleted` those that the lake no longer has."""
+    """What a sync did. `rows_written` were new or different, `rows_deleted` are gone or gave way to different ones; the others stood."""
 
     table: str
     start: datetime
@@ -116,12 +116,13 @@ async def _replace(connection: Connection, server: Server, home: Home, spec: Tab
         await connection.execute(f"CREATE TEMP TABLE {_STAGING} (LIKE {spec.relation.name}) ON COMMIT DROP")
         await _copy(connection, _STAGING, sent)
         await connection.execute(f"ANALYZE {_STAGING}")
-        if latest_only:
-            await connection.execute(_DROP_OLDER)
         if await edition(connection) is Edition.FULL:
             await connection.execute("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
-        deleted = _count(await connection.execute(_prune(spec, window, latest_only=latest_only)))
-        written = _count(await connection.execute(_upsert(spec.relation)))
+        deleted = _count(await connection.execute(_prune(spec, window)))
+        if latest_only:
+            await connection.execute(_DROP_OLDER)
+            deleted += _count(await connection.execute(_PRUNE_OLDER))
+        written = _count(await connection.execute(_insert(spec, window)))
         standing = await connection.fetchval(f"SELECT count(*) FROM {spec.relation.name} WHERE {window}")
     await _note(connection, spec, starts, period, rows, refreshed=refreshed)
     checks = () if latest_only else (Check(name="rows", lake=rows.num_rows, server=standing),)
@@ -189,36 +190,35 @@ async def _copy(connection: Connection, target: str, rows: pa.Table) -> int:
     return _count(await connection.copy_to_table(target, source=chunks(), columns=rows.column_names, format="csv"))
 
 
-def _prune(spec: Table, window: str, *, latest_only: bool) -> str:
-    """Take out rows the lake no longer has; where only the latest of a series stay, everything of it that is older."""
+def _prune(spec: Table, window: str) -> str:
+    """Take out rows that the lake no longer has, or has otherwise.
+
+    Deleting and inserting what is different, by two joins, takes a hypertable half the time of an upsert that looks up row by row.
+    """
     relation = spec.relation
-    if latest_only:
-        return (
-            f"DELETE FROM {relation.name} t USING {_STAGING} s WHERE t.exchange = s.exchange AND t.asset = s.asset "
-            'AND t.timeframe = s.timeframe AND t."timestamp" < s."timestamp"'
-        )
     same = " AND ".join(f't."{name}" = s."{name}"' for name in relation.key)
-    return f"DELETE FROM {relation.name} t WHERE {window} AND NOT EXISTS (SELECT FROM {_STAGING} s WHERE {same})"
+    others = [name for name in relation.names if name not in relation.key]
+    standing, given = (", ".join(f'{side}."{name}"' for name in others) for side in ("t", "s"))
+    equal = f" AND ({standing}) IS NOT DISTINCT FROM ({given})" if others else ""
+    return f"DELETE FROM {relation.name} t WHERE {window} AND NOT EXISTS (SELECT FROM {_STAGING} s WHERE {same}{equal})"
 
 
+_PRUNE_OLDER: Final = (
+    f"DELETE FROM indicators t USING {_STAGING} s WHERE t.exchange = s.exchange AND t.asset = s.asset AND t.timeframe = s.timeframe "
+    'AND t."timestamp" < s."timestamp"'
+)
 _DROP_OLDER: Final = (
     f"DELETE FROM {_STAGING} s USING indicators t WHERE t.exchange = s.exchange AND t.asset = s.asset AND t.timeframe = s.timeframe "
     'AND t."timestamp" > s."timestamp"'
 )
 
 
-def _upsert(relation: Relation) -> str:
-    """Put in rows that are new or different; equal ones are left as they are."""
-    key = ", ".join(f'"{name}"' for name in relation.key)
-    others = [name for name in relation.names if name not in relation.key]
-    if not others:
-        return f"INSERT INTO {relation.name} SELECT * FROM {_STAGING} ON CONFLICT ({key}) DO NOTHING"
-    assigned = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
-    standing, given = (", ".join(f'{side}."{name}"' for name in others) for side in ("t", "excluded"))
-    return (
-        f"INSERT INTO {relation.name} AS t SELECT * FROM {_STAGING} ON CONFLICT ({key}) DO UPDATE SET {assigned} "
-        f"WHERE ({standing}) IS DISTINCT FROM ({given})"
-    )
+def _insert(spec: Table, window: str) -> str:
+    """Put in what is not there."""
+    relation = spec.relation
+    same = " AND ".join(f't."{name}" = s."{name}"' for name in relation.key)
+    standing = f"SELECT FROM {relation.name} t WHERE {window} AND {same}"
+    return f"INSERT INTO {relation.name} SELECT * FROM {_STAGING} s WHERE NOT EXISTS ({standing})"
 
 
 def latest_rows(rows: pa.Table) -> pa.Table:
