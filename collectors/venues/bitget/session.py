@@ -163,19 +163,21 @@ class BitgetSession(BaseSession):
         state: States = (known[0], next_funding, *known[1:])  # type: ignore[assignment]
         if all(value is None for value in state):
             return
+        local = received if received is not None else time
+        if local is not None:
+            # A state that landed from another socket says as well that this one carries it.
+            self.carries(symbol, "derivatives", now=local)
         if self._states.get(symbol) == state:
             self.writer.discard("derivatives", "unchanged")
             return
         self._states[symbol] = state
-        if time is None:
+        if time is None or local is None:
             self.writer.discard("derivatives", "no time")
             return
         if not self.writer.continuity.recent("derivatives").add((symbol, "ticker", time, state)):
             self.writer.duplicate("derivatives")
             return
-        local = time if received is None else received
         self.writer.continuity.latest[symbol] = time
-        self.carries(symbol, "derivatives", now=local)
         self.writer.derivative(
             symbol,
             time,

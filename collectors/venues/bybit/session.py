@@ -180,12 +180,13 @@ class BybitSession(BaseSession):
         values = (state.mark, state.index, state.open_interest, state.rate)
         if any(value is not None and not isfinite(value) for value in values):
             raise FrameError(EXCHANGE, f"ticker of {native} holds a number that is not finite")
+        local = time if received is None else received
+        # A state that landed from another socket says as well that this one carries it.
+        self.carries(symbol, "derivatives", now=local)
         if not self.writer.continuity.recent("derivatives").add((symbol, "ticker", time)):
             self.writer.duplicate("derivatives")
             return
-        local = time if received is None else received
         self.writer.continuity.latest[symbol] = time
-        self.carries(symbol, "derivatives", now=local)
         self.writer.derivative(
             symbol,
             time,

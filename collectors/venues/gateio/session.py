@@ -279,11 +279,12 @@ class MarketSession(BaseSession):
             symbol = self.symbol(row.contract)
             mark, interest = wire.number(row.mark_price), wire.number(row.total_size)
             index, funding = wire.number(row.index_price), wire.number(row.funding_rate)
+            # A state that landed from another socket says as well that this one carries it.
+            self.carries(symbol, "derivatives", now=local)
             if not self.writer.continuity.recent("derivatives").add((symbol, time, mark, index, funding, interest)):
                 self.writer.duplicate("derivatives")
                 continue
             self.writer.continuity.latest[symbol] = time
-            self.carries(symbol, "derivatives", now=local)
             self.writer.derivative(
                 symbol,
                 time,

@@ -104,11 +104,12 @@ class MarketSession(BaseSession):
     def take_state(self, symbol: str, kind: str, *, time: int, received: int | None, **known: float | None) -> None:
         """Land what is known of a perpetual unless it has landed."""
         local = time if received is None else received
+        # A state that landed from another socket says as well that this one carries it.
+        self.carries(symbol, "derivatives", now=local)
         if not self.writer.continuity.recent("derivatives").add((symbol, kind, time)):
             self.writer.duplicate("derivatives")
             return
         self.writer.continuity.latest[symbol] = time
-        self.carries(symbol, "derivatives", now=local)
         funding = known.pop("next_funding", None)
         self.writer.derivative(symbol, time, local=local, next_funding=None if funding is None else int(funding), **known)
 

@@ -281,11 +281,12 @@ class OkxSession(BaseSession):
         if any(value is not None and not isfinite(value) for value in (rate, open_interest, mark, index)):
             raise FrameError(EXCHANGE, f"{kind} of {native} holds a number that is not finite")
         local = time if received is None else received
+        # A state that landed from another socket says as well that this one carries it.
+        self.carries(symbol, "derivatives", now=local)
         if not self.writer.continuity.recent("derivatives").add((symbol, kind, time)):
             self.writer.duplicate("derivatives")
             return
         self.writer.continuity.latest[symbol] = time
-        self.carries(symbol, "derivatives", now=local)
         self.writer.derivative(
             symbol,
             time,
