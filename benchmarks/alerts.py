@@ -54,6 +54,9 @@ group_seconds = 0
 """
 DRAIN_SECONDS: Final = 300.0
 LONGEST_LIFE_SECONDS: Final = 8.0
+LONGEST_RUN_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 0.5
+"""How long Discord takes to answer while programs are killed: it widens the window in which a repeat is possible."""
 VICTIMS: Final = ("collector", "daemon", "job")
 NAMES: Final = {"collector": "collector-live", "daemon": "dagster-daemon"}
 
@@ -247,6 +250,7 @@ def spread(figures: list[float]) -> dict[str, float]:
 def kill_all(house: House, kills: int, draw: random.Random) -> dict[str, Any]:
     """Kill each victim so many times, in random order, while orders are forced all the time."""
     stopping = threading.Event()
+    house.discord.obey({"delay": ANSWER_SECONDS})
 
     def force() -> None:
         while not stopping.wait(0.7):
@@ -260,7 +264,7 @@ def kill_all(house: House, kills: int, draw: random.Random) -> dict[str, Any]:
         draw.shuffle(order)
         for victim in order:
             time.sleep(draw.uniform(0, LONGEST_LIFE_SECONDS))
-            kill(house, victim)
+            kill(house, victim, draw)
             done[victim] += 1
     finally:
         stopping.set()
@@ -268,10 +272,10 @@ def kill_all(house: House, kills: int, draw: random.Random) -> dict[str, Any]:
     return {"killed": dict(done)}
 
 
-def kill(house: House, victim: str) -> None:
+def kill(house: House, victim: str, draw: random.Random) -> None:
     """SIGKILL one program, which is started again, or the newest run of the job."""
     if victim == "job":
-        wait_for(lambda: kill_a_run(house), "a run of the job", seconds=180, pause=0.01)
+        wait_for(lambda: kill_a_run(house, draw.uniform(0, LONGEST_RUN_SECONDS)), "a run of the job", seconds=180, pause=0.01)
         return
     name = NAMES[victim]
     wait_for(lambda: name in house.supervisor.pids, f"{name} again", seconds=60)
@@ -280,12 +284,17 @@ def kill(house: House, victim: str) -> None:
     os.kill(process, signal.SIGKILL)
 
 
-def kill_a_run(house: House) -> bool:
-    """Kill the newest run, if there is one."""
+def kill_a_run(house: House, after: float) -> bool:
+    """Kill the newest run `after` so many seconds, if there is one and it still runs then."""
     found = job_processes(house)
-    if found:
+    if not found:
+        return False
+    time.sleep(after)
+    try:
         found[-1].kill()
-    return bool(found)
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
 def job_processes(house: House) -> list[psutil.Process]:

@@ -28,15 +28,18 @@ def delivery_config(ids: list[str] | tuple[str, ...]) -> dict[str, object]:
     return {"ops": {DELIVER_OP: {"config": {"alerts": list(ids)}}}}
 
 
-def delivery_job(lake: LakeSettings) -> dg.JobDefinition:
-    """Offers alerts to every channel that has not taken them; fails where one does not, and may be executed again at any time."""
+def delivery_job(lake: LakeSettings, *, retry_seconds: float = 5.0) -> dg.JobDefinition:
+    """Offers alerts to every channel that has not taken them; fails where one does not, and may be executed again at any time.
+
+    Where trying again may help, the run does so once after `retry_seconds`.
+    """
 
     @dg.op(
         name=DELIVER_OP,
         description="Offers the alerts to every channel that has not taken them yet.",
         config_schema={"alerts": dg.Field([str], description="Ids of alerts; others of their groups go with them.")},
         out=dg.Out(dg.Nothing),
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=retry_seconds),
     )
     def deliver_op(context: dg.OpExecutionContext) -> None:
         ids: list[str] = context.op_config["alerts"]

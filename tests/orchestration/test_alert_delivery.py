@@ -218,7 +218,8 @@ def test_kill_9_of_a_delivery_loses_no_alert_and_every_repeat_is_marked(lake, di
             text=True,
             cwd=ROOT,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(" ".join(ids))
         process.stdin.close()
         before = len(discord.posted)
