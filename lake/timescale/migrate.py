@@ -138,7 +138,7 @@ def _same(migration: Migration, recorded: asyncpg.Record, server: Server) -> Non
 async def _extension(connection: Connection) -> None:
     """Put TimescaleDB into the database where the server has it loaded; one who may not do that goes on with plain tables."""
     ready = await connection.fetchval(
-        "SELECT current_setting('timescaledb.disable_load', true) IS NOT NULL "
+        "SELECT current_setting('timescaledb.disable_load', true) = 'off' "
         "AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb' AND installed_version IS NULL)"
     )
     if ready:
