@@ -20,7 +20,7 @@ from typing import Final
 from lake.condemned import Register
 from lake.listing import NONE_CONDEMNED, NOW, WAL_PREFIX, branches, identifier, listing, names_of, quoted, union, utc_date, utc_hour
 from lake.listing import wal_branch as log_branch
-from lake.one_source import one_source
+from lake.one_source import EXCHANGE_CANDLES, one_source
 from lake.paths import Home
 from lake.registry import CANDLE_COLUMNS, DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES, Dataset, candle_dataset, dataset
 from lake.transforms.timeframes import TIMEFRAMES, bucket_sql
@@ -89,6 +89,10 @@ class _CandleText:
         for timeframe in (*self.hourly, *self.daily, *self.monthly):
             found += listing(self.home, dataset(candle_dataset(timeframe)), at=self.at)
             found.append(self._stale_hours(timeframe) if timeframe in self.hourly else self._stale_buckets(timeframe))
+        for name in ("coverage", EXCHANGE_CANDLES):
+            spec = dataset(name)
+            found += listing(self.home, spec, at=self.at)
+            found.append(f"{name} AS NOT MATERIALIZED ({union(branches(self.home, spec, names_of(spec), condemned=self.condemned))})")
         found += self._minutes()
         found += [self._live_hour(timeframe) for timeframe in self.hourly if timeframe != "1m"]
         if self.daily:

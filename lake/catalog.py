@@ -19,6 +19,7 @@ import duckdb
 from lake import condemned, layout, views
 from lake.context_views import CONTEXT_VIEWS
 from lake.errors import CatalogError
+from lake.indicator_views import INDICATOR_VIEWS
 from lake.listing import NOW, identifier, quoted
 from lake.macros import CANDLES_NOW, MACROS, candles_now
 from lake.paths import Home
@@ -129,7 +130,7 @@ def comments() -> list[str]:
         "The newest state of every instrument that was ever listed.",
         {column.name: column.comment for column in DATASETS["listings"].columns},
     )
-    described |= {view.name: (view.says, dict(view.columns)) for view in CONTEXT_VIEWS}
+    described |= {view.name: (view.says, dict(view.columns)) for view in (*INDICATOR_VIEWS, *CONTEXT_VIEWS)}
     statements = []
     for name, (description, comments_of) in described.items():
         statements.append(f"COMMENT ON VIEW {identifier(name)} IS {quoted(description)}")

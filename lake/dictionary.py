@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lake.context_views import CONTEXT_VIEWS, ContextView
+from lake.indicator_views import INDICATOR_VIEWS
 from lake.macros import CANDLES_NOW, MACROS
 from lake.registry import DATASETS, Dataset, candle_dataset
 from lake.transforms.timeframes import TIMEFRAMES
@@ -89,6 +90,7 @@ def _views() -> str:
         "Candles of all fifteen timeframes in one view, up to the last visible trade: stored ones as far as they cover the trades, all",
         "others computed on the fly. One source a key: ours (`trades`) where coverage of the trades is available for every hour of the",
         "candle, else the exchange's own (`exchange`) where there is one with a trade in it. Columns are those of `candles_1m`.\n",
+        *(line for view in INDICATOR_VIEWS for line in _alike(view)),
         "## book_spreads\n",
         "Best bid and ask, mid and spread of each row of `book_snapshots`.\n",
         "| column | meaning |",
@@ -108,6 +110,11 @@ def _views() -> str:
 def _view(view: ContextView) -> list[str]:
     rows = [f"| `{name}` | {_cell(comment)} |" for name, comment in view.columns.items()]
     return [f"## {view.name}\n", f"{view.says}\n", "| column | meaning |", "| --- | --- |", *rows, ""]
+
+
+def _alike(view: ContextView) -> list[str]:
+    """A view whose columns stand in the section of its datasets."""
+    return [f"## {view.name}\n", f"{view.says} Columns are those of `{view.name}_hour`.\n"]
 
 
 def _cell(text: str) -> str:

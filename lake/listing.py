@@ -12,13 +12,15 @@ file name: the join reaches the scan as a filter, so superseded files are listed
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from lake.condemned import Condemned, Kind, Register
+from lake.layout import SENTINEL_DAY
 from lake.paths import Home
 from lake.registry import Dataset
+from lake.transforms.timeframes import TIMEFRAMES
 
 NOW: Final = "lpad(epoch_us(now())::VARCHAR, 16, '0')"
 """The instant of a plain reader: the start of its transaction."""
@@ -46,10 +48,38 @@ def _pattern(home: Home, tier: str, name: str, levels: str) -> str:
     return quoted(f"{root}/{tier}/{name}/{levels}")
 
 
-def _glob(home: Home, name: str, kind: str) -> str:
+DATES: Final = "date=*"
+"""What globs say of the days, where files are filed by the hour or day. A home's own stars are escaped, so nothing else in a
+statement reads so, and a statement can be narrowed to the days of a range by replacing it (`lake.macros`)."""
+
+MONTHS: Final = "date=*-01"
+"""The same where files are filed by the month, under its first day."""
+
+
+def days_glob(first: str, last: str) -> str:
+    """SQL of a glob that matches the days between two, given as SQL dates: the digits both share, a class where they part, then anything.
+
+    One pattern, so that no file is listed twice. It also matches the empty file of each tier, because a glob must match something, and
+    by the way days of which a filter leaves the rows out; between days of two years it matches both years whole.
+    """
+    empty = quoted(f"{SENTINEL_DAY:%Y-%m-%d}")
+    digit = (
+        f"CASE WHEN nth IN (5, 8) THEN '-' WHEN ends[1][1:nth] = ends[2][1:nth] THEN '[' || {empty}[nth] || ends[1][nth] || ']' "
+        f"WHEN ends[1][1:nth - 1] = ends[2][1:nth - 1] THEN '[' || {empty}[nth] || ends[1][nth] || '-' || ends[2][nth] || ']' ELSE '?' END"
+    )
+    # An infinite end, or one beyond the year 9999, has no ten characters.
+    return (
+        f"list_transform([[strftime({first}, '%Y-%m-%d'), strftime({last}, '%Y-%m-%d')]], "
+        "lambda ends: CASE WHEN len(ends[1]) <> 10 OR len(ends[2]) <> 10 THEN '*' "
+        f"ELSE array_to_string(list_transform(range(1, 11), lambda nth: {digit}), '') END)[1]"
+    )
+
+
+def _glob(home: Home, spec: Dataset, kind: str) -> str:
+    dates = MONTHS if spec.span == "month" else DATES
     if kind == "day":
-        return _pattern(home, home.days.name, name, "*/day-*.parquet")
-    return _pattern(home, home.lake.name, name, f"*/*/{kind}-*.parquet")
+        return _pattern(home, home.days.name, spec.name, f"{dates}/day-*.parquet")
+    return _pattern(home, home.lake.name, spec.name, f"{dates}/*/{kind}-*.parquet")
 
 
 def utc_date(column: str) -> str:
@@ -60,6 +90,16 @@ def utc_date(column: str) -> str:
 def utc_hour(column: str) -> str:
     """SQL for the UTC hour of day of a timestamp column."""
     return f"((epoch_us({identifier(column)}) // 3600000000) % 24)::INTEGER"
+
+
+def only_timeframes(wanted: Collection[str]) -> str:
+    """Condition that a branch holds these timeframes alone. DuckDB sees no contradiction between an equality and an IN, but between an
+    equality and an inequality it does: a filter on one timeframe leaves whole branches out before their files are opened.
+    """
+    if len(wanted) == 1:
+        return f"timeframe = {quoted(next(iter(wanted)))}"
+    others = (f"timeframe <> {quoted(each)}" for each in TIMEFRAMES if each not in wanted)
+    return " AND ".join([f"timeframe IN ({', '.join(quoted(each) for each in wanted)})", *others])
 
 
 def listing(home: Home, spec: Dataset, *, at: str) -> list[str]:
@@ -73,21 +113,21 @@ def listing(home: Home, spec: Dataset, *, at: str) -> list[str]:
     hourly = "parse_filename(parse_dirpath(parse_dirpath(file))) AS day, parse_filename(parse_dirpath(file)) AS hour"
     days = [
         f"{name}_days AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 5, 16) AS instant, "
-        f"substr(name, 22, 16) AS mark, parse_filename(parse_dirpath(file)) AS day FROM glob({_glob(home, name, 'day')}) "
+        f"substr(name, 22, 16) AS mark, parse_filename(parse_dirpath(file)) AS day FROM glob({_glob(home, spec, 'day')}) "
         f"WHERE instant <= {at})",
         f"{name}_day_seals AS MATERIALIZED (SELECT day, max(name) AS name, max(mark) AS mark FROM {name}_days GROUP BY day)",
         f"{name}_live_days AS (SELECT f.* FROM {name}_days f JOIN {name}_day_seals d USING (day, name))",
     ]
     hours = [
         f"{name}_hours AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 6, 16) AS instant, "
-        f"substr(name, 23, 16) AS mark, {hourly} FROM glob({_glob(home, name, 'hour')}) WHERE instant <= {at})",
+        f"substr(name, 23, 16) AS mark, {hourly} FROM glob({_glob(home, spec, 'hour')}) WHERE instant <= {at})",
         f"{name}_hour_seals AS MATERIALIZED (SELECT day, hour, max(name) AS name, max(mark) AS mark FROM {name}_hours GROUP BY day, hour)",
         f"{name}_live_hours AS (SELECT f.* FROM {name}_hours f JOIN {name}_hour_seals h USING (day, hour, name) "
         f"LEFT JOIN {name}_day_seals d ON d.day = f.day WHERE d.mark IS NULL OR f.instant > d.mark)",
     ]
     parts = [
         f"{name}_parts AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 6, 16) AS instant, "
-        f"{hourly} FROM glob({_glob(home, name, 'part')}) WHERE instant <= {at})",
+        f"{hourly} FROM glob({_glob(home, spec, 'part')}) WHERE instant <= {at})",
         f"{name}_live_parts AS (SELECT f.* FROM {name}_parts f LEFT JOIN {name}_hour_seals h ON h.day = f.day AND h.hour = f.hour "
         f"LEFT JOIN {name}_day_seals d ON d.day = f.day "
         "WHERE (h.mark IS NULL OR f.instant > h.mark) AND (d.mark IS NULL OR f.instant > d.mark))",
@@ -128,12 +168,12 @@ def branches(
         return (live if kind == "part" else f"coalesce({live}, false)") + kept
 
     def hourly(kind: Kind) -> str:
-        files = f"read_parquet({_glob(home, spec.name, kind)}, {_LAKE_OPTIONS})"
+        files = f"read_parquet({_glob(home, spec, kind)}, {_LAKE_OPTIONS})"
         return f"SELECT {selected}, date, hour FROM {files} WHERE {wanted(kind)}"
 
     days = (
         f"SELECT {selected}, date, {utc_hour(spec.time_column)} AS hour "
-        f"FROM read_parquet({_glob(home, spec.name, 'day')}, {_DAY_OPTIONS}) WHERE {wanted('day')}"
+        f"FROM read_parquet({_glob(home, spec, 'day')}, {_DAY_OPTIONS}) WHERE {wanted('day')}"
     )
     if spec.span != "hour":
         return [days]

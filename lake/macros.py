@@ -14,8 +14,9 @@ from typing import Final
 
 from lake.candle_views import candles_select
 from lake.condemned import Register
-from lake.listing import NONE_CONDEMNED, NOW, quoted
+from lake.listing import DATES, MONTHS, NONE_CONDEMNED, NOW, days_glob, quoted
 from lake.paths import Home
+from lake.registry import MONTH_TIMEFRAMES
 from lake.transforms.timeframes import TIMEFRAMES, WIDTH_US, bucket_sql
 
 
@@ -40,14 +41,47 @@ class Macro:
         return f"{self.name}({self.parameters})"
 
 
+def _day(instant: str) -> str:
+    """The UTC day of a parameter; a filter on `date` made of it leaves other days' files unread."""
+    return f"CAST(timezone('UTC', {instant}::TIMESTAMPTZ) AS DATE)"
+
+
+_AHEAD: Final = "now() + INTERVAL 1 DAY"
+"""Where a range without an end ends: no candle opens later but one of a clock that is wrong."""
+
 CANDLES_NOW: Final = Macro(
     name="candles_now",
-    parameters="tf",
-    says="The rows of the view `candles` of one timeframe, planned for the files of that timeframe alone: faster where history is long.",
-    example="FROM candles_now('1m') WHERE symbol = 'BTC/USDT' AND date = '2026-11-21'",
+    parameters="tf, since := NULL, until := NULL",
+    says=(
+        "The rows of the view `candles` of one timeframe, planned for the files of that timeframe alone; with `since` of those opened from "
+        "then to before `until` (default: a day from now), planned for the files of these days alone, so that it costs the same however "
+        "long history is."
+    ),
+    example="FROM candles_now('1m', since := '2026-11-21 00:00Z', until := '2026-11-21 12:00Z') WHERE symbol = 'BTC/USDT'",
     select="",
 )
 """What is said of `candles_now`; its SELECT depends on the home."""
+
+
+_UNTIL: Final = f"coalesce(until::TIMESTAMPTZ, {_AHEAD})"
+_MONTHLY: Final = f"tf IN ({', '.join(quoted(each) for each in MONTH_TIMEFRAMES)})"
+# A candle of 3d, 1w or 1M reaches into the month after that of its open time.
+_REACH: Final = f"to_days(CASE WHEN {_MONTHLY} THEN 40 ELSE 0 END)"
+
+
+def _narrowed(text: str) -> str:
+    """SQL for a statement (given as SQL for its text) that lists the files of the days of the parameters `since` and `until` alone."""
+    months = days_glob(f"date_trunc('month', {_day('since')})", f"date_trunc('month', {_day(_UNTIL)})")
+    days = days_glob(_day("since"), f"{_day(_UNTIL)} + {_REACH}")
+    for pattern, narrow in ((MONTHS, months), (DATES, days)):
+        text = f"replace({text}, {quoted(pattern)}, 'date=' || {narrow})"
+    return text
+
+
+_WITHIN: Final = (
+    f"(since IS NULL OR (c.timestamp >= since::TIMESTAMPTZ AND c.date >= {_day('since')})) AND CASE WHEN until IS NOT NULL "
+    f"THEN c.timestamp < until::TIMESTAMPTZ AND c.date <= {_day('until')} ELSE since IS NULL OR c.timestamp < {_AHEAD} END"
+)
 
 
 def candles_now(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register = NONE_CONDEMNED) -> Macro:
@@ -55,21 +89,12 @@ def candles_now(home: Home, *, at: str = NOW, wal: bool = False, condemned: Regi
     texts = ((each, candles_select(home, (each,), at=at, wal=wal, condemned=condemned)) for each in TIMEFRAMES)
     cases = " ".join(f"WHEN {quoted(each)} THEN {quoted(text)}" for each, text in texts)
     unknown = f"error('timeframe ' || tf || ' is unknown; known timeframes are {', '.join(TIMEFRAMES)}')"
-    return replace(CANDLES_NOW, select=f"FROM query(CASE tf {cases} ELSE {unknown} END)")
+    # A parameter is written out wherever it is named; a lambda names the long text once.
+    chosen = f"CASE WHEN since IS NULL THEN whole ELSE {_narrowed('whole')} END"
+    text = f"list_transform([CASE tf {cases} ELSE {unknown} END], lambda whole: {chosen})[1]"
+    return replace(CANDLES_NOW, select=f"SELECT c.* FROM query({text}) c WHERE {_WITHIN}")
 
 
-_WITHIN: Final = (
-    "(since IS NULL OR (c.timestamp >= since::TIMESTAMPTZ AND c.date >= {first})) "
-    "AND (until IS NULL OR (c.timestamp < until::TIMESTAMPTZ AND c.date <= {last}))"
-)
-
-
-def _day(instant: str) -> str:
-    """The UTC day of a parameter; a filter on `date` made of it leaves other days' files unread."""
-    return f"CAST(timezone('UTC', {instant}::TIMESTAMPTZ) AS DATE)"
-
-
-_CANDLES_WITHIN: Final = _WITHIN.format(first=_day("since"), last=_day("until"))
 _COLUMNS: Final = "open, high, low, close, volume, quote_volume, trade_count, buy_volume, sell_volume, vwap, source"
 
 _OHLCV: Final = Macro(
@@ -77,8 +102,8 @@ _OHLCV: Final = Macro(
     parameters="pair, tf, venue := NULL, since := NULL, until := NULL",
     says="Candles of one symbol in any of the fifteen timeframes, of all exchanges or one, opened from `since` to before `until`.",
     example="FROM ohlcv('BTC/USDT', '4h', venue := 'kraken', since := '2026-11-01')",
-    select=f"""SELECT c.exchange, c.symbol, c.timeframe, c.timestamp, {_COLUMNS} FROM candles_now(tf) c
-WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue) AND {_CANDLES_WITHIN} ORDER BY c.exchange, c.timestamp""",
+    select=f"""SELECT c.exchange, c.symbol, c.timeframe, c.timestamp, {_COLUMNS} FROM candles_now(tf, since := since, until := until) c
+WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue) ORDER BY c.exchange, c.timestamp""",
 )
 
 _STEP: Final = " ".join(
@@ -105,8 +130,7 @@ _CANDLES_FILLED: Final = Macro(
     ),
     example="FROM candles_filled('BTC/USDT', '1m', '2026-11-21 00:00Z', '2026-11-22 00:00Z', venue := 'binance')",
     select=f"""WITH found AS (
-  SELECT * FROM candles_now(tf) c WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue)
-    AND c.timestamp >= {_BACK} AND c.date >= {_day(_BACK)} AND c.timestamp < until::TIMESTAMPTZ AND c.date <= {_day("until")}
+  SELECT * FROM candles_now(tf, since := {_BACK}, until := until) c WHERE c.symbol = pair AND (venue IS NULL OR c.exchange = venue)
 ), intervals AS (SELECT opened FROM ({_GRID}) WHERE opened <= now()),
 wanted AS (SELECT e.exchange, i.opened FROM (SELECT DISTINCT exchange FROM found) e CROSS JOIN intervals i),
 paired AS (

@@ -15,6 +15,7 @@ import pyarrow as pa
 from lake.candle_views import candles_select
 from lake.condemned import Register
 from lake.context_views import CONTEXT_VIEWS
+from lake.indicator_views import INDICATOR_VIEWS
 from lake.listing import NONE_CONDEMNED, NOW, branches, ctes, identifier, listing, names_of, union, wal_branch
 from lake.paths import Home
 from lake.registry import DATASETS, Dataset, dataset
@@ -101,5 +102,5 @@ def views(home: Home, *, at: str = NOW, wal: bool = False, condemned: Register =
         "candles": candles_select(home, at=at, wal=wal, condemned=condemned),
         "book_spreads": BOOK_SPREADS,
         "listings_now": LISTINGS_NOW,
-        **{view.name: view.select for view in CONTEXT_VIEWS},
+        **{view.name: view.select for view in (*INDICATOR_VIEWS, *CONTEXT_VIEWS)},
     }

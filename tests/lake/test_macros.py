@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, date, timedelta
+from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lake import query
 from lake.catalog import publish
+from lake.derived import write_hour, write_period
+from lake.layout import SENTINEL_DAY
+from lake.listing import days_glob
 from lake.macros import CANDLES_NOW, MACROS
+from lake.paths import Hour
+from lake.periods import Period
 from tests.lake.laying import LaidLake
-from tests.lake.making import HOUR, MINUTE, START, level, trade
+from tests.lake.making import HOUR, MINUTE, START, level, rows, trade
 
 DAY = "2026-11-21"
 
@@ -226,3 +236,91 @@ def test_each_trade_stands_beside_the_book_received_before_it(laid):
         ("4", 100.0, 101.0, 20e-6),
         ("5", None, None, None),
     ]
+
+
+def matched(root: Path, first: date, last: date) -> list[date]:
+    """The days under `root` that the glob of a range matches, as often as it does."""
+    ends = [f"DATE '{day}'" for day in (first, last)]
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT {days_glob(*ends)}").fetchone()
+        assert found is not None
+        files = connection.execute(f"FROM glob('{root}/date={found[0]}/file')").fetchall()
+    return [date.fromisoformat(Path(file).parent.name.removeprefix("date=")) for (file,) in files]
+
+
+def lay_days(root: Path, days: set[date]) -> None:
+    for day in days:
+        (root / f"date={day}").mkdir()
+        (root / f"date={day}" / "file").touch()
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=st.dates(date(2009, 1, 1), date(2100, 1, 1)), length=st.integers(0, 900), share=st.floats(0, 1))
+def test_the_glob_of_a_range_matches_its_days_and_the_empty_file_once(tmp_path_factory, first, length, share):
+    last = first + timedelta(days=length)
+    inside = {first, last, first + timedelta(days=int(length * share)), SENTINEL_DAY}
+    root = tmp_path_factory.mktemp("days")
+    lay_days(root, inside)
+
+    assert sorted(matched(root, first, last)) == sorted(inside)
+
+
+def test_the_glob_of_a_range_leaves_the_other_days_of_years_out(tmp_path):
+    days = {date(2023, 1, 1) + timedelta(days=number) for number in range(1200)}
+    lay_days(tmp_path, days | {SENTINEL_DAY})
+
+    assert len(matched(tmp_path, date(2025, 11, 21), date(2025, 11, 22))) < 10
+    assert len(matched(tmp_path, date(2025, 10, 30), date(2025, 11, 2))) < 150
+
+
+def test_an_endless_or_backward_range_is_no_error(laid):
+    laid.land("trades", trade(1, at=START))
+    publish(laid.home)
+    ranges = {
+        (f"'{DAY} 00:00Z'", "'infinity'"): 1,
+        ("'-infinity'", f"'{DAY} 23:00Z'"): 1,
+        ("NULL", f"'{DAY} 23:00Z'"): 1,
+        (f"'{DAY} 00:00Z'", "'2026-11-20 00:00Z'"): 0,
+        ("now() - INTERVAL 30000 DAYS", "NULL"): 1,
+    }
+
+    with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
+        for (since, until), expected in ranges.items():
+            found = connection.execute(f"SELECT count(*) FROM candles_now('1h', since := {since}, until := {until})").fetchone()
+            assert found == (expected,), (since, until)
+
+
+RANGES = [("2026-11-21", "2026-11-22"), ("2026-10-30", "2026-11-02"), ("2025-12-01", "2026-02-01"), ("2026-08-01", "2026-11-30")]
+
+
+def test_candles_of_a_range_are_those_of_the_view_in_it(laid):
+    """Stored ones of hours, days and months, stale ones and those that were never made; ours, and the exchange's where ours are not whole."""
+    day = 24 * HOUR
+    times = [START, START - 20 * day, START - 21 * day, START - 300 * day, START - 330 * day, START - 100 * day + 5 * HOUR]
+    laid.land("trades", *(trade(number, at=at, price=10.0 + number) for number, at in enumerate(times)))
+    for at in times[:4]:
+        laid.materialise(at)
+        laid.materialise_longer(at, ("4h", "1d"))
+    for at in (times[0], times[3]):
+        laid.materialise_longer(at, ("1w", "1M"))
+    laid.compact_day("candles_1m", Hour.of(times[1]).date)
+    laid.land("trades", trade(10, at=times[1] + MINUTE), trade(11, at=times[3] + 9 * day))
+    covered = pa.Table.from_batches([rows("coverage", {"timestamp": START, "dataset": "trades", "condition": "degraded"})])
+    write_hour(laid.home, "coverage", Hour.of(START), covered, watermark=laid.clock.us, visible_after=0.5, clock=laid.clock)
+    candle = {"timeframe": "1m", "timestamp": START, "close": 99.0, "volume": 1.0, "source": "exchange"}
+    theirs = pa.Table.from_batches([rows("exchange_candles", candle, candle | {"timeframe": "1w", "timestamp": START - 5 * day})])
+    month = Period.of(START, "month")
+    write_period(laid.home, "exchange_candles", month, theirs, watermark=laid.clock.us, visible_after=0.5, clock=laid.clock)
+    laid.clock.advance(1)
+    publish(laid.home)
+
+    with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
+        seen = 0
+        for timeframe in ("1m", "1h", "4h", "1d", "1w", "1M"):
+            whole = connection.execute(f"FROM candles WHERE timeframe = '{timeframe}' ORDER BY ALL").fetchall()
+            for since, until in RANGES:
+                sql = f"FROM candles_now('{timeframe}', since := '{since} 00:00Z', until := '{until} 00:00Z') ORDER BY ALL"
+                expected = [row for row in whole if since <= f"{row[3].astimezone(UTC):%Y-%m-%d}" < until]
+                assert connection.execute(sql).fetchall() == expected
+                seen += len(expected)
+    assert seen > 20

@@ -24,7 +24,7 @@ not this page.
 
 The core suite is computed for every history of candles, that is exchange, symbol, timeframe and source, in `indicators_hour`
 (timeframes up to 1h), `indicators_day` (2h to 1d) and `indicators_month` (3d, 1w, 1M), and by `tickhouse indicators FILE` over
-any candle file, with the same code.
+any candle file, with the same code. The view `indicators` shows all three.
 
 - **Rows.** Indicators run over the candles there are. An interval without a trade has no candle, and counts for nothing: `sma20`
   is the mean of the last 20 candles, however long ago the first of them was. Fill candles first (`candles_filled`) where an
