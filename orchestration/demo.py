@@ -28,10 +28,11 @@ from lake.settings import LakeSettings
 from lake.verify import verify
 from orchestration.errors import ChildFailed, NotADemoHome
 from orchestration.simulation import LiveMarket, land_history, live_market, outside_environment, write_config
-from orchestration.summary import CONDITIONS, LATEST_CANDLES, LATEST_SPREADS, ROWS, print_query
+from orchestration.summary import CONDITIONS, LATEST_CANDLES, LATEST_SPREADS, ROWS, print_query, print_rows
 
 SYMBOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "binance": ("BTC/USDT", "ETH/USDT", "SOL/USDT", "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"),
+    "bybit": ("BTC/USDT", "ETH/USDT", "SOL/USDT"),
     "kraken": ("BTC/USD", "BTC/USDT", "ETH/USD", "SOL/USD"),
 }
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Demo:
 
     root: Path
     hours: float
+    timescale: str | None = None
+    """Address of a database that `once` copies everything to."""
 
     @property
     def settings(self) -> LakeSettings:
@@ -86,6 +89,7 @@ class Demo:
             begun = time.monotonic()
             run = materialize_range(self.settings, None, first, last)
             laps.append(Lap(name="materialise the past", held=run.success, figures=run.sentence, seconds=time.monotonic() - begun))
+            self._take_coins(market, laps)
             time.sleep(max(0.0, ends - time.monotonic()))
             begun = time.monotonic()
             collector.send_signal(signal.SIGTERM)
@@ -105,6 +109,7 @@ class Demo:
         self._settle(laps)
         publish(self.house)
         self._verify(laps)
+        self._copy(console, laps)
         self._show(console)
         print_query(self.house, console, "Coverage of trades, by hour", CONDITIONS)
         return _verdict(console, laps)
@@ -149,7 +154,7 @@ class Demo:
 
     def _lay_past(self, console: Console, laps: list[Lap]) -> None:
         console.print(f"Laying down {self.hours:g} simulated hours ...")
-        pace = [*self._market_arguments(), "--trades-per-minute", "15", "--book-updates-per-minute", "6"]
+        pace = [*self._market_arguments(), "--exchanges", ",".join(SYMBOLS), "--trades-per-minute", "15", "--book-updates-per-minute", "6"]
         landed = land_history(self.settings, hours=self.hours, end=datetime.now(UTC), arguments=pace)
         console.print(landed.sentence)
         laps.append(Lap(name="lay down the past", held=landed.lines > 0, figures=landed.sentence, seconds=landed.seconds))
@@ -175,6 +180,42 @@ class Demo:
             log.close()
         if process.returncode != 0:
             raise ChildFailed("collector", process.returncode)
+
+    def _take_coins(self, market: LiveMarket, laps: list[Lap]) -> None:
+        """A snapshot of the largest coins, asked of the simulated market."""
+        import dagster as dg
+
+        from orchestration.context import COINS
+        from orchestration.definitions import build
+
+        begun = time.monotonic()
+        # Read by the settings of sources: nothing of a demo is asked of the world.
+        os.environ.update(outside_environment(market))
+        job = build(lake=self.settings).resolve_job_def(f"fetch_{COINS}")
+        with dg.DagsterInstance.ephemeral() as instance:
+            quiet = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+            today = f"{datetime.now(UTC):%Y-%m-%d}"
+            done = job.execute_in_process(instance=instance, partition_key=today, run_config=quiet, raise_on_error=False)
+        checks = done.get_asset_check_evaluations()
+        held = done.success and all(check.passed for check in checks)
+        figures = "; ".join(check.description or "" for check in checks if check.check_name == "complete")
+        laps.append(Lap(name="take a snapshot of coins", held=held, figures=figures, seconds=time.monotonic() - begun))
+
+    def _copy(self, console: Console, laps: list[Lap]) -> None:
+        """Copy everything to the database that was named, and ask it what people ask."""
+        if self.timescale is None:
+            return
+        from lake.timescale.settings import timescale_settings
+        from orchestration.timescale import QUESTIONS, ask, copy_lake
+
+        settings = timescale_settings(timescale_dsn=self.timescale)
+        copied = copy_lake(self.house, settings)
+        laps.append(Lap(name="copy to TimescaleDB", held=not copied.differences, figures=copied.sentence, seconds=copied.seconds))
+        for what, statement in QUESTIONS.items():
+            begun = time.monotonic()
+            rows = ask(settings, statement)
+            print_rows(console, f"TimescaleDB: {what}", rows[:3])
+            laps.append(Lap(name=what, held=bool(rows), figures=f"{len(rows)} rows", seconds=time.monotonic() - begun))
 
     def _settle(self, laps: list[Lap]) -> None:
         from orchestration.upkeep import settle_days

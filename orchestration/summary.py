@@ -5,6 +5,9 @@ Put here: the queries behind those tables and their layout. Keep out: running an
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -52,9 +55,13 @@ CONDITIONS = """
 
 def print_query(home: Home, console: Console, title: str, statement: str) -> int:
     """Print the rows of a statement as a table; returns how many there are."""
-    table = run_sql(home, statement).table
-    shown = Table(*table.column_names, title=title, title_justify="left")
-    for row in table.to_pylist():
+    return print_rows(console, title, run_sql(home, statement).table.to_pylist())
+
+
+def print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Print rows, which have the same columns, as a table; returns how many there are."""
+    shown = Table(*(rows[0] if rows else ()), title=title, title_justify="left")
+    for row in rows:
         shown.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
     console.print(shown)
-    return int(table.num_rows)
+    return len(rows)

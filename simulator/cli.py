@@ -20,7 +20,7 @@ from simulator.context import sources
 from simulator.engine import Engine
 from simulator.errors import SimulatorError, UnknownSymbol
 from simulator.faults import Faults, parse
-from simulator.history import REELS, Span, parse_gap, write_history
+from simulator.history import REELS, USUAL, Span, parse_gap, write_history
 from simulator.instruments import Instrument, choose, require_known
 from simulator.ledger import Ledger
 from simulator.market import Market
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--weight-seconds", type=int, default=None, help="count request weight in this many seconds instead (binance)")
 
     history = commands.add_parser("history", parents=[common], help="write past hours as recorded frames to stdout")
-    history.add_argument("--exchanges", type=_names, default=list(REELS), help=f"comma separated, of {', '.join(REELS)}")
+    history.add_argument("--exchanges", type=_names, default=list(USUAL), help=f"comma separated, of {', '.join(REELS)}")
     history.add_argument("--hours", type=_positive, default=48.0)
     history.add_argument("--end", type=_instant, default=None, help="ISO 8601; default: the current hour's start")
     history.add_argument("--trades-per-minute", type=_positive, default=30.0, help="per symbol")

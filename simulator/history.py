@@ -20,10 +20,12 @@ from simulator.instruments import Instrument
 from simulator.market import Market
 from simulator.prices import stream_key
 from simulator.venues.binance.tape import BinanceReel
+from simulator.venues.bybit.tape import BybitReel
 from simulator.venues.kraken.tape import KrakenReel
 from simulator.venues.tape import Gap, Reel, Tape, stamp
 
-REELS: dict[str, type[BinanceReel | KrakenReel]] = {"binance": BinanceReel, "kraken": KrakenReel}
+REELS: dict[str, type[BinanceReel | BybitReel | KrakenReel]] = {"binance": BinanceReel, "bybit": BybitReel, "kraken": KrakenReel}
+USUAL = ("binance", "kraken")
 
 CHUNK_US = 300_000_000
 MINUTE_US = 60_000_000

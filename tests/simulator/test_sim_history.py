@@ -231,4 +231,4 @@ def test_an_unknown_symbol_or_exchange_is_refused_with_a_sentence(capsys: pytest
     assert main(["history", "--symbols", "FOO/BAR"]) == 2
     assert "unknown symbol 'FOO/BAR': expected one of" in capsys.readouterr().err
     assert main(["history", "--exchanges", "nowhere"]) == 2
-    assert "unknown exchange 'nowhere': expected one of binance, kraken" in capsys.readouterr().err
+    assert "unknown exchange 'nowhere': expected one of binance, bybit, kraken" in capsys.readouterr().err
