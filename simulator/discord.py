@@ -90,6 +90,11 @@ class Discord(ThreadingHTTPServer):
         if self._ledger is not None:
             self._ledger.close()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Senders are killed while they wait: that is no news; anything else is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
     def next_answer(self) -> int | str:
         """What the next request is answered with."""
         with self._lock:

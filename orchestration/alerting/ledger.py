@@ -24,7 +24,9 @@ State = Literal["unknown", "sent", "failed", "refused"]
 FINAL: Final = ("sent", "refused")
 """States after which nothing is sent again by itself; a run for those very alerts offers what was refused once more."""
 
-_ALERT: Final = "* exclude (timestamp, local_timestamp), epoch_us(timestamp) as timestamp, epoch_us(local_timestamp) as local_timestamp"
+_ALERT: Final = (
+    "* exclude (timestamp, local_timestamp, date, hour), epoch_us(timestamp) as timestamp, epoch_us(local_timestamp) as local_timestamp"
+)
 _SINCE: Final = "date >= make_timestamptz($1)::date and local_timestamp >= make_timestamptz($1)"
 
 

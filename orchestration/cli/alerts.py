@@ -1,6 +1,7 @@
 """`alerts`: rules, and what they say.
 
-Put here: arguments and printing of the verbs of `tickhouse alerts`. Keep out: rules and their evaluation (`lake.alerts`), delivery.
+Put here: arguments and printing of the verbs of `tickhouse alerts`. Keep out: rules and their evaluation (`lake.alerts`), and delivery
+(`orchestration.alerting`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.cli.options import HomeOption, JsonOption, instant, lake_settings
+from orchestration.cli.options import HomeOption, JsonOption, duration_seconds, instant, lake_settings
 
 if TYPE_CHECKING:
     from lake.alerts.backtest import Backtest
@@ -66,6 +67,91 @@ def backtest(
         typer.echo(json.dumps({"alerts": [asdict(alert) for alert in found.alerts], "left_out": found.left_out}, default=str))
     else:
         _print(found, rules=len(known))
+
+
+@app.command("test")
+def try_out(*, as_json: JsonOption = False) -> None:
+    """Send a test message through every configured channel; exit code 1 where one does not take it."""
+    from orchestration.alerting.configured import opened
+    from orchestration.alerting.report import try_channels
+    from orchestration.alerting.settings import AlertingSettings
+
+    settings = AlertingSettings()
+    with opened(settings) as channels:
+        outcomes = try_channels(channels, settings)
+    if as_json:
+        typer.echo(json.dumps({name: asdict(outcome) for name, outcome in outcomes.items()}))
+    else:
+        for name, outcome in outcomes.items():
+            tries = f" after {outcome.tries} tries" if outcome.tries > 1 else ""
+            typer.echo(f"{name}: {outcome.state}{tries}{f': {outcome.reason}' if outcome.reason else ''}")
+        if not outcomes:
+            typer.echo("no channel is configured: set DISCORD_WEBHOOK_URL, TICKHOUSE_ALERT_URLS or TICKHOUSE_ALERT_LOG")
+    raise typer.Exit(0 if outcomes and all(outcome.state == "sent" for outcome in outcomes.values()) else 1)
+
+
+@app.command("list")
+def list_alerts(
+    *,
+    since: Annotated[str, typer.Option("--since", help="How far back, as 30m, 24h or 7d.")] = "24h",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 50,
+    rules: RulesOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List recent alerts, and what became of each over every channel."""
+    from lake.alerts.rules import load_rules
+    from lake.alerts.settings import AlertSettings
+    from orchestration.alerting.configured import channel_names
+    from orchestration.alerting.report import listed
+    from orchestration.alerting.settings import AlertingSettings
+
+    known = load_rules(AlertSettings() if rules is None else AlertSettings(alerts=rules))
+    start = time.time_ns() // 1000 - round(duration_seconds(since) * 1_000_000)
+    found = listed(lake_settings(home).house, known, channel_names(AlertingSettings()), since=start, limit=limit)
+    if as_json:
+        typer.echo(json.dumps([{**each.row, "channels": each.channels, "attempts": each.attempts} for each in found]))
+        return
+    table = Table("fired", "severity", "rule", "message", "channels")
+    for each in found:
+        states = ", ".join(f"{name}: {state}" for name, state in each.channels.items()) or "none"
+        table.add_row(_clock(each.row["local_timestamp"]), each.row["severity"], each.row["rule"], each.row["message"], states)
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    console.print(f"{len(found):,} alerts since {_clock(start)} UTC")
+
+
+@app.command("rules")
+def list_rules(*, rules: RulesOption = None, as_json: JsonOption = False) -> None:
+    """Show the rules in force: what each watches, from which values on, and where its alerts go."""
+    from lake.alerts.rules import load_rules
+    from lake.alerts.settings import AlertSettings
+    from orchestration.alerting.configured import channel_names
+    from orchestration.alerting.ledger import channels_of
+    from orchestration.alerting.settings import AlertingSettings
+
+    known = load_rules(AlertSettings() if rules is None else AlertSettings(alerts=rules))
+    configured = channel_names(AlertingSettings())
+    places = {name: channels_of(known, name, configured) for name in known}
+    if as_json:
+        typer.echo(
+            json.dumps([{**rule.model_dump(mode="json"), "unit": rule.unit, "goes_to": places[name]} for name, rule in known.items()])
+        )
+        return
+    table = Table("rule", "kind", "fires from", "cooldown", "markets", "channels")
+    for name, rule in known.items():
+        conditions = getattr(rule, "where", None)
+        steps = conditions or {level: f"{value:g} {rule.unit}" for level, value in rule.thresholds.items()}
+        markets = f"{' '.join(rule.exchanges)} : {' '.join(rule.symbols)}"
+        levels = "; ".join(f"{level} {step}" for level, step in steps.items())
+        table.add_row(name, rule.kind, levels, f"{rule.cooldown_seconds:g} s", markets, ", ".join(places[name]) or "none")
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    console.print(f"{len(known)} rules; channels: {', '.join(configured) or 'none'}")
+
+
+def _clock(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _print(found: Backtest, *, rules: int) -> None:
