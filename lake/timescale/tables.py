@@ -130,12 +130,7 @@ _ALL: Final = (
         )
         for span, each in _SPANS.items()
     ),
-    _table(
-        "liquidation_alerts",
-        "liquidation_windows",
-        where="severity <> 'LOW'",
-        expressions={"alert_severity": "severity"},
-    ),
+    _table("liquidation_alerts", "liquidation_alerts"),
     _table(
         "trade_flow",
         "trade_flow",

@@ -78,7 +78,8 @@ def sync(
     work = list(_work(house, tables, start, end))
     partitions = read = written = deleted = 0
     problems: list[str] = []
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
         task = progress.add_task("syncing", total=len(work))
         for table, period in work:
             done = synced(house, address, table.name, period, settings=settings)

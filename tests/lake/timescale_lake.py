@@ -48,6 +48,8 @@ def lay(root: Path) -> Home:
     laid.land("book_snapshots", *(_book(number, DAY + number * 10 * MINUTE) for number in range(HOURS * 6)))
     listed = {"local_timestamp": DAY, "exchange": "binance", "native": "X", "base": "BTC", "quote": "USDT", "status": "trading"}
     laid.land("listings", listed, {**listed, "symbol": "GONE/USDT", "status": "gone"})
+    fired = {"rule": "forced", "alert_severity": "HIGH", "total_volume_usd": 1e6 / 3, "alert_id": "a1"}
+    laid.land("liquidation_alerts", *({**fired, "timestamp": DAY - 5, "local_timestamp": DAY + number * HOUR_US} for number in range(2)))
     hours = [Hour(DAY + number * HOUR_US) for number in range(HOURS)]
     for hour in hours:
         laid.materialise(hour.start)
@@ -102,10 +104,6 @@ def _derive(laid: LaidLake, hour: Hour) -> None:
             for at in minutes
             for side in ("bid", "ask")
             for price in (100.1, 100.2)
-        ],
-        "liquidation_windows": [
-            {"timestamp": at, "source": "exchange", "severity": severity, "total_volume_usd": 1e6 / 3}
-            for at, severity in zip(minutes, ("LOW", "MEDIUM", "CRITICAL"), strict=True)
         ],
     }
     for name, given in made.items():

@@ -238,13 +238,12 @@ CREATE TABLE liquidation_alerts (
     "largest_trade_usd" numeric NOT NULL,
     "exchange" text NOT NULL,
     "symbol" text NOT NULL,
-    "source" text NOT NULL,
+    "rule" text NOT NULL,
     "window_seconds" integer NOT NULL,
     "event_count" bigint NOT NULL,
-    "buy_volume_usd" numeric NOT NULL,
-    "sell_volume_usd" numeric NOT NULL,
-    "volatility" numeric NOT NULL,
-    PRIMARY KEY ("exchange", "symbol", "source", "timestamp")
+    "local_timestamp" timestamptz NOT NULL,
+    "alert_id" text NOT NULL,
+    PRIMARY KEY ("exchange", "symbol", "timestamp", "local_timestamp", "alert_id")
 );
 
 CREATE TABLE trade_flow (
@@ -286,6 +285,7 @@ CREATE INDEX h1_data_last_id ON h1_data (last_id);
 CREATE INDEX indicators_last_id ON indicators (last_id);
 CREATE INDEX cg_data_sys_timestamp ON cg_data (sys_timestamp DESC, market_cap_rank);
 CREATE INDEX order_book_snapshots_local_timestamp ON order_book_snapshots (local_timestamp);
+CREATE INDEX liquidation_alerts_local_timestamp ON liquidation_alerts (local_timestamp);
 
 -- What holds now, beside the history it is taken from.
 CREATE VIEW asset_listing AS
