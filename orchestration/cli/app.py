@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import alerts, backup, checking, collecting, decoding, demonstrating, indicating, running, timescale, viewing
+from orchestration.cli import alerts, backup, checking, collecting, decoding, demonstrating, indicating, replay, running, serve, timescale, viewing
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
@@ -37,6 +37,8 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "retention": running.retention,
     "indicators": indicating.indicators,
     "sql": viewing.sql,
+    "serve": serve.serve,
+    "replay": replay.replay,
     "files": viewing.files,
     "status": viewing.status,
     "verify": viewing.verify,

@@ -15,6 +15,7 @@ from lake.settings import LakeSettings
 from orchestration.alerting.settings import AlertingSettings
 from orchestration.cli.app import VERBS
 from orchestration.settings import OrchestrationSettings
+from serving.settings import ServingSettings
 from sources.settings import ContextSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     OrchestrationSettings,
     FlowSettings,
     ContextSettings,
+    ServingSettings,
     AlertingSettings,
 )
 
