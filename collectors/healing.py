@@ -3,9 +3,8 @@
 Put here: when a gap is asked for, when it is healed, when it is given up; the same for every venue. Keep out: request URLs and what an
 answer means: a session asks its own pages (`TradePages`), lands the rows through `TradeFeed`, and says that an answer came.
 
-What a session does: make one `Healer`; give `healer.look` to its trade feeds as `holes`; for each answer with trades land the rows
-(`take_rest`, or `take_keyed` with `rest=True`) and call `answered`; call `failed`, `tick` and `closed` from its own `http_failed`,
-`tick` and `closed`. Gaps that an earlier socket or process left behind are found by `tick`.
+What a session does: for each answer with trades land the rows (`take_rest`, or `take_keyed` with `rest=True`) and call `answered`; all
+else `LiveBase` (live.py) does for it. Gaps that an earlier socket or process left behind are found by `tick`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One venue in trouble: its simulator, a collector, every fault in turn, and what both sides say afterwards.
 
-What belongs here: injecting, waiting, and collecting evidence per symbol. What does not: expectations (venue_traits.py) and
-verdicts (test_fault_suite.py).
+What belongs here: injecting, waiting, and collecting. What does not: what the accounts say together (fault_evidence.py), expectations
+(venue_traits.py), verdicts (test_fault_suite.py).
 """
 
 from __future__ import annotations
@@ -9,61 +9,35 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.collectors.simulating import Running, Simulator, until
-from tests.collectors.venue_traits import ROLES, Market
+from tests.collectors.fault_evidence import Evidence, compare_trades, losses, slowness
+from tests.collectors.simulating import Running, Simulator, comes_true, until
+from tests.collectors.venue_traits import (
+    DEFAULT_GAPS,
+    FEW_TRADES,
+    RATES,
+    ROLES,
+    TRADES_BEFORE,
+    USUAL_RATE,
+    Market,
+)
 
 CUT_SECONDS = float(os.environ.get("TICKHOUSE_CUT_SECONDS", "4"))
 """How long the venue is away; the suite takes a short cut, 60 shows what the notes promise."""
-RATE = 350.0
+SILENT_SECONDS = 6.0
 STALL_SECONDS = 9.0
-"""Twice what is called silent here, which is longer than the markets stand still while books are compared."""
-TRADES_BEFORE = 40
+"""What is called silent here is far longer than the markets stand still while books are compared. A stall is as far from one such silence
+as from two: a new subscription may bring rows in the middle of it, from which on the silence is counted anew."""
+STILL_SECONDS = 2.0
+"""How long markets stand still at a time for their books to be compared."""
+PATIENCE = 90.0
+"""Seconds after which what has not come true is left to the assertions on the evidence."""
 TOP = 25
 
 Levels = dict[str, list[tuple[float, float]]]
-
-
-@dataclass(slots=True)
-class Traded:
-    """One trade by the id the venue publishes."""
-
-    side: str
-    price: float
-    amount: float
-    time_us: int
-    delivered: bool
-    times: int = 1
-    """How many real trades a natural key stands for."""
-
-
-@dataclass(slots=True)
-class Evidence:
-    """What one exchange's run left behind."""
-
-    gaps: list[dict[str, Any]] = field(default_factory=list)
-    """Distinct gaps: market-symbol, channel, kind, from_time, to_time, noticed and healed_at in microseconds, phase."""
-    missing: dict[str, list[Traded]] = field(default_factory=dict)
-    """By symbol: trades of the simulator's ledger, from the first that landed on, that did not land."""
-    doubled: dict[str, list[str]] = field(default_factory=dict)
-    """By symbol: ids that landed more than once."""
-    different: dict[str, list[str]] = field(default_factory=dict)
-    """By symbol: landed trades that are not what the ledger says, or that it does not know."""
-    landed: dict[str, int] = field(default_factory=dict)
-    sources: Counter[str] = field(default_factory=Counter)
-    books: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By checkpoint and symbol, how the rebuilt book differs from the simulator's; equal books are left out."""
-    book_updates: dict[str, int] = field(default_factory=dict)
-    dead_letters: int = 0
-    corrupted: int = 0
-    unbalanced: list[dict[str, Any]] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
-    """When each phase began, microseconds."""
-    throttled: int = 0
 
 
 class World:
@@ -74,13 +48,13 @@ class World:
         self.markets = tuple(markets)
         self.symbols = {market.symbol(role): market for market in self.markets for role in ROLES if ROLES[role] in market.bases}
         self.evidence = Evidence()
-        self.simulated = Simulator(root, exchanges=exchange, rate=RATE * len(self.markets), arguments=["--symbols", ",".join(self.symbols)])
-        silence = str(STALL_SECONDS / 2)
-        settings = {
-            "TICKHOUSE_STALL_FLOOR_SECONDS": silence,
-            "TICKHOUSE_STALL_FIRST_SECONDS": silence,
-            "TICKHOUSE_BREAKER_COOLDOWN_SECONDS": "1",
-        }
+        self._sockets: list[dict[str, Any]] = []
+        """The simulator's, when the faults began."""
+        rate = RATES.get(exchange, USUAL_RATE) * len(self.markets)
+        self.simulated = Simulator(root, exchanges=exchange, rate=rate, arguments=["--symbols", ",".join(self.symbols)])
+        # One threshold whatever the streams teach: a pause of a busy machine must not make a stall too short to be noticed.
+        silence = {f"TICKHOUSE_STALL_{bound}_SECONDS": str(SILENT_SECONDS) for bound in ("FLOOR", "FIRST", "CAP")}
+        settings = {**silence, "TICKHOUSE_BREAKER_COOLDOWN_SECONDS": "1"}
         self.running = Running(root, self.simulated.endpoints, symbols={exchange: list(self.symbols)}, settings=settings)
 
     def kill(self) -> None:
@@ -108,15 +82,21 @@ class World:
         self.evidence.marks[phase] = time.time_ns() // 1000
 
     def _until_traded(self) -> None:
-        """Some venues' ids are trusted to show a hole only once enough of them have followed each other."""
-        enough = f"select symbol from trades group by symbol having count(*) > {TRADES_BEFORE}"
-        until(lambda: len(self.running.sql(enough)) == len(self.symbols), what=f"{TRADES_BEFORE} trades of every symbol")
+        enough = TRADES_BEFORE.get(self.exchange, FEW_TRADES)
+
+        def traded() -> bool:
+            state = self.running.status()
+            rows = [stream.rows for stream in state.streams if stream.channel == "trades"] if state else []
+            return len(rows) == len(self.symbols) and min(rows) > enough
+
+        until(traded, seconds=120, what=f"{enough} trades of every symbol")
 
     def _fault(self, kind: str, market: Market, role: str, **parameters: object) -> None:
         self.simulated.fault(kind, exchange=self.exchange, symbol=market.symbol(role), **parameters)
 
     def _frame_faults(self) -> None:
         self._mark("faults")
+        self._sockets = self.simulated.control("sockets")
         for market in self.markets:
             self._fault("drop_delta", market, "drop_delta", channel="book")
             self._fault("duplicate", market, "duplicate", channel="book")
@@ -132,47 +112,67 @@ class World:
             self._fault("id_reset", market, "id_reset")
             self._fault("stall", market, "stall", channel="trades", duration=STALL_SECONDS)
         until(lambda: self._faults_started() >= 13 * len(self.markets), what="every fault to begin")
-        time.sleep(STALL_SECONDS)
+        ended = time.monotonic() + STALL_SECONDS
+        while time.monotonic() < ended:
+            time.sleep(0.5)
+            self.evidence.slowness = max(self.evidence.slowness, slowness())
+        comes_true(self._told, seconds=PATIENCE)
         self._until_quiet()
 
     def _faults_started(self) -> int:
         return len(self.simulated.rows("faults"))
+
+    def _told(self) -> bool:
+        """Whether each fault has left the gaps that it must leave: what comes later would be taken for the next phase's."""
+        found = Counter(gap["symbol"] for gap in self._gaps() if gap["noticed"] >= self.evidence.marks["faults"])
+        for market in self.markets:
+            for role in ROLES:
+                expected = market.gaps.get(role, DEFAULT_GAPS[role])
+                if found[market.symbol(role)] < (expected if isinstance(expected, int) else min(expected)):
+                    return False
+        return True
 
     def _shutdown(self) -> None:
         self._mark("shutdown")
         connections = self.simulated.control("stats")["connections"]
         self.simulated.fault("shutdown", exchange=self.exchange)
         until(lambda: self.simulated.control("stats")["connections"] > connections, what="new sockets after the shutdown")
-        before = self.simulated.control("sockets")
         until(
-            lambda: not {each["id"] for each in before} & {each["id"] for each in self._old_sockets(connections)},
-            seconds=30,
+            lambda: all(each["id"] > connections for each in self.simulated.control("sockets")),
+            seconds=PATIENCE,
             what="the old sockets to end",
         )
+        self._until_cut("shutdown", [market for market in self.markets if not market.notice])
         self._until_quiet()
 
-    def _old_sockets(self, connections: int) -> list[dict[str, Any]]:
-        return [each for each in self.simulated.control("sockets") if each["id"] <= connections]
+    def _until_cut(self, phase: str, markets: Iterable[Market]) -> None:
+        """Each stream of the markets has its gap of this phase: before that nothing waits to be healed, and nothing is quiet."""
+        wanted = {(market.symbol(role), channel) for market in markets for role in ROLES for channel in ("trades", "book_deltas")}
+
+        def noted() -> bool:
+            since = self.evidence.marks[phase]
+            return wanted <= {(gap["symbol"], gap["channel"]) for gap in self._gaps() if gap["noticed"] >= since}
+
+        if wanted:
+            comes_true(noted, seconds=PATIENCE)
 
     def _cut(self) -> None:
         self._mark("cut")
         self.simulated.fault("refuse", exchange=self.exchange, duration=CUT_SECONDS)
         self.simulated.fault("disconnect", exchange=self.exchange)
         time.sleep(CUT_SECONDS)
-        until(lambda: self.simulated.control("sockets"), seconds=30, what="a socket after the cut")
-        self.running.wait_live()
+        until(lambda: self.simulated.control("sockets"), seconds=PATIENCE, what="a socket after the cut")
+        self._until_cut("cut", self.markets)
         self._until_quiet()
 
     def _until_quiet(self) -> None:
         """Every gap that can be healed is: those left open are only trades of markets that cannot fetch them."""
 
-        def waiting() -> list[dict[str, Any]]:
-            return [gap for gap in self._gaps() if gap["healed_at"] is None and self._healable(gap)]
+        def quiet() -> bool:
+            return all(gap["healed_at"] is not None or not self._healable(gap) for gap in self._gaps())
 
         # Request budgets are those of the venue: a minute's worth may be spent.
-        deadline = time.monotonic() + 70 + CUT_SECONDS
-        while waiting() and time.monotonic() < deadline:
-            time.sleep(0.2)
+        comes_true(quiet, seconds=PATIENCE + CUT_SECONDS)
 
     def _healable(self, gap: dict[str, Any]) -> bool:
         return bool(gap["channel"] == "book_deltas" or self.symbols[gap["symbol"]].heals)
@@ -187,28 +187,36 @@ class World:
         )
 
     def _checkpoint(self, name: str) -> None:
-        """Let the markets stand still, and compare every book that landed with the simulator's."""
+        """Let the markets stand still, and compare every book that landed with the simulator's; again where one is still on its way."""
+        hidden = {market.symbol(role) for market in self.markets for role in market.unseen if name != "calm"}
+
+        def equal() -> bool:
+            self.evidence.books[name] = differing = self._still(lambda differing: differing.keys() <= hidden)
+            return differing.keys() <= hidden
+
+        comes_true(equal, seconds=PATIENCE)
+
+    def _still(self, enough: Callable[[Mapping[str, str]], bool]) -> dict[str, str]:
+        """Books that differ while the markets stand still: what is on its way is given a moment, too short to look like a silence."""
         self.simulated.control("pause")
         try:
-            differing: dict[str, str] = {}
-
-            def settled() -> bool:
-                differing.clear()
-                differing.update(self._differing_books())
-                return not differing
-
-            deadline = time.monotonic() + 4
-            while not settled() and time.monotonic() < deadline:
-                time.sleep(0.2)
-            self.evidence.books[name] = dict(differing)
+            ended = time.monotonic() + STILL_SECONDS
+            real = {
+                symbol: self.simulated.control("book", exchange=self.exchange, market=market.market, symbol=symbol)
+                for symbol, market in self.symbols.items()
+            }
+            while True:
+                time.sleep(0.3)
+                differing = self._differing_books(real)
+                if enough(differing) or time.monotonic() >= ended:
+                    return differing
         finally:
             self.simulated.control("resume")
 
-    def _differing_books(self) -> dict[str, str]:
+    def _differing_books(self, venue: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         landed = self._books()
         differing = {}
-        for symbol, market in self.symbols.items():
-            real = self.simulated.control("book", exchange=self.exchange, market=market.market, symbol=symbol)
+        for symbol, real in venue.items():
             for side in ("bids", "asks"):
                 expected = [tuple(level) for level in real[side][:TOP]]
                 found = landed.get(symbol, {}).get(side, [])[:TOP]
@@ -246,7 +254,10 @@ class World:
         self.simulated.stop()
         until(lambda: all(each.state != "connected" for each in self.running.status().connections), what="the end of every socket")
         assert self.running.stop() == 0
-        self._compare_trades()
+        ledger = self.simulated.rows("trades")
+        landed = "select symbol, trade_id, side, price, amount, source, epoch_us(timestamp) as moment from trades order by symbol, moment"
+        compare_trades(found, self.symbols, ledger=ledger, landed=self.running.sql(landed))
+        found.losses = losses(self.symbols, self._sockets, faults=self.simulated.rows("faults"), trades=ledger)
         found.dead_letters = self.running.sql("select count(*) as n from dead_letters")[0]["n"]
         found.corrupted = sum(row["kind"] == "corrupt" for row in self.simulated.rows("faults"))
         found.unbalanced = self.running.sql(
@@ -257,56 +268,3 @@ class World:
 
     def _phase(self, noticed: int) -> str:
         return max((mark for mark in self.evidence.marks.items() if mark[1] <= noticed), key=lambda mark: mark[1], default=("calm", 0))[0]
-
-    def published(self) -> dict[str, dict[Any, Traded]]:
-        """Trades of the ledger by symbol and published id (a natural key where the venue names none)."""
-        trades: dict[str, dict[Any, Traded]] = defaultdict(dict)
-        for row in self.simulated.rows("trades"):
-            mine = trades[row["symbol"]]
-            key = row["wire_id"] or natural(row["time_us"], row["side"], row["price"], row["amount"])
-            known = mine.get(key)
-            if known is None:
-                mine[key] = Traded(row["side"], row["price"], row["amount"], row["time_us"], row["delivered"])
-            else:
-                known.amount += row["amount"] if row["wire_id"] else 0.0
-                known.times += not row["wire_id"]
-                known.delivered = known.delivered or row["delivered"]
-        return trades
-
-    def _compare_trades(self) -> None:
-        found = self.evidence
-        published = self.published()
-        rows = self.running.sql(
-            "select symbol, trade_id, side, price, amount, source, epoch_us(timestamp) as moment from trades order by symbol, moment"
-        )
-        by_symbol: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows:
-            by_symbol[row["symbol"]].append(row)
-            found.sources[row["source"]] += 1
-        for symbol in self.symbols:
-            mine, theirs = by_symbol[symbol], published[symbol]
-            nameless = any(isinstance(key, tuple) for key in theirs)
-            keys = [natural(row["moment"], row["side"], row["price"], row["amount"]) if nameless else row["trade_id"] for row in mine]
-            found.landed[symbol] = len(keys)
-            found.doubled[symbol] = [str(key) for key, times in Counter(keys).items() if key in theirs and times > theirs[key].times]
-            found.different[symbol] = [
-                f"{key}: landed {row['side']} {row['amount']} at {row['price']}, published {theirs.get(key)}"
-                for key, row in zip(keys, mine, strict=True)
-                if not _same(row, theirs.get(key))
-            ]
-            first = min((theirs[key].time_us for key in keys if key in theirs), default=0)
-            landed = set(keys)
-            found.missing[symbol] = [trade for key, trade in theirs.items() if key not in landed and first < trade.time_us]
-
-
-def natural(time_us: int, side: str, price: float, amount: float) -> tuple[int, str, float, float]:
-    """What tells trades without ids apart: milliseconds, side, price, amount."""
-    return time_us // 1000, side, price, amount
-
-
-def _same(row: dict[str, Any], trade: Traded | None) -> bool:
-    return (
-        trade is not None
-        and (row["side"], row["price"]) == (trade.side, trade.price)
-        and abs(row["amount"] - trade.amount) <= 1e-9 * max(1.0, trade.amount)
-    )

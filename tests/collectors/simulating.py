@@ -33,14 +33,25 @@ FAST = {
 }
 
 
-def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "the condition") -> Any:
-    """Wait until `true()` is; returns what it gave."""
+def comes_true(true: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+    """Wait until `true()` is, and return what it gave last: nothing that counts where it never came true.
+
+    The longer a look takes the less often it is taken, so that waiting leaves most of a core to those that are waited for.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        if found := true():
+        began = time.monotonic()
+        found = true()
+        if found or began >= deadline:
             return found
-        assert time.monotonic() < deadline, f"{what} never came true"
-        time.sleep(0.05)
+        time.sleep(min(1.0, max(0.05, 4 * (time.monotonic() - began))))
+
+
+def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "the condition") -> Any:
+    """As `comes_true`, and an assertion fails where it never does."""
+    found = comes_true(true, seconds=seconds)
+    assert found, f"{what} never came true"
+    return found
 
 
 class Simulator:

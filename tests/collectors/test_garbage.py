@@ -11,7 +11,7 @@ OPEN = "select symbol, channel, from_time from gaps where exchange = 'kraken' gr
 
 
 def test_a_venue_that_sends_garbage_leaves_the_others_untouched_and_comes_back_alone(tmp_path: Path) -> None:
-    simulated = Simulator(tmp_path, rate=1500)
+    simulated = Simulator(tmp_path, rate=700)
     running = Running(tmp_path, simulated.endpoints)
     try:
         running.wait_live()

@@ -41,7 +41,7 @@ class HastyVenue(BinanceVenue):
 def simulated(tmp_path: Path) -> Iterator[Simulator]:
     arguments = ["--symbols", ",".join(SYMBOLS), "--weight-limit", str(WEIGHT), "--weight-seconds", str(SECONDS)]
     with ExitStack() as stack:
-        started = Simulator(tmp_path, rate=1200.0, exchanges="binance", arguments=arguments)
+        started = Simulator(tmp_path, rate=600.0, exchanges="binance", arguments=arguments)
         stack.callback(started.kill)
         yield started
 

@@ -36,7 +36,7 @@ def processes() -> Iterator[ExitStack]:
 
 
 def started(processes: ExitStack, root: Path) -> tuple[Simulator, Running]:
-    simulated = Simulator(root)
+    simulated = Simulator(root, rate=500)
     processes.callback(simulated.kill)
     return simulated, collector(processes, root, simulated)
 

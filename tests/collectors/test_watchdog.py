@@ -20,7 +20,7 @@ def processes() -> Iterator[ExitStack]:
 
 
 def started(processes: ExitStack, root: Path, **settings: str) -> tuple[Simulator, Running]:
-    simulated = Simulator(root, rate=2500)
+    simulated = Simulator(root, rate=1500)
     processes.callback(simulated.kill)
     running = Running(root, simulated.endpoints, settings=settings)
     processes.callback(running.kill)
