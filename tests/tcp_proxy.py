@@ -15,6 +15,8 @@ class TcpProxy:
         """Bytes that clients have sent to the server, over all connections."""
         self.opened = 0
         """Connections that clients have opened, those that were refused among them."""
+        self.dropped = 0
+        """Connections that stood when they were cut."""
         self.port = 0
         self._target = (host, port)
         self._cut_at: int | None = None
@@ -59,8 +61,10 @@ class TcpProxy:
         self._shut = self._hushed = False
 
     def _abort(self) -> None:
+        self.dropped += len(self._clients)
         for client in list(self._clients):
             client.transport.abort()
+        self._clients.clear()
 
     async def _run(self) -> None:
         self._stopping = asyncio.Event()
