@@ -46,7 +46,7 @@ class Market:
     """Whether the venue announces a shutdown, so that sockets are handed over without a gap."""
     counted: bool = False
     """Whether frames are counted over a whole socket, so that one that is lost puts all its books and trades in doubt: `gaps` says
-    nothing then, and test_fault_suite.py derives bounds from the frames that were lost."""
+    nothing then, and test_fault_suite.py derives the bounds from the frames that were lost."""
     bases: tuple[str, ...] = BASES
 
     def symbol(self, role: str) -> str:
