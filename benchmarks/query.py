@@ -5,8 +5,8 @@
 For each length a lake is laid out whose files are as many and called as they would be: trades, coverage and every stored timeframe, days
 settled into one file each but for the last `--unsettled`, which lie in hours (`--unsettled 30 --days 30` shows hours alone). The first
 day of `candles_1m` holds real candles of 500 markets; all other files are links to one without rows, so that the figures are the cost of
-finding the rows. Milliseconds, the median of the rounds, each on a connection opened anew. Exit code 1 where a stored symbol-day
-takes 100 ms or more after the shortest history.
+finding the rows. Milliseconds, the median of the rounds, each on a connection opened anew. Exit code 1 where a symbol-day of
+`candles_1m` or through `ohlcv` takes 100 ms or more after any of these histories.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--unsettled", type=int, default=2)
     options = parser.parse_args()
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for days in options.days:
         with tempfile.TemporaryDirectory() as root:
             home = Home(Path(root))
             files = lay(home, days, unsettled=options.unsettled)
             found[f"{days} days"] = {"files": files, **ask(publish(home), rounds=options.rounds)}
-    print(json.dumps(found, indent=1))
-    return 0 if found[f"{options.days[0]} days"]["candles_1m, stored alone"] < WANTED_MS else 1
+    print(json.dumps({"load_average": round(os.getloadavg()[0], 2), **found}, indent=1))
+    within = (found[f"{days} days"][way] < WANTED_MS for days in options.days for way in ("candles_1m, stored alone", "ohlcv, real-time"))
+    return 0 if all(within) else 1
 
 
 def lay(home: Home, days: int, *, unsettled: int) -> int:
@@ -111,10 +112,12 @@ def ask(catalog: Path, *, rounds: int) -> dict[str, Any]:
         found = connection.execute("SELECT min(date)::VARCHAR FROM candles_1m").fetchone()
     day = found[0] if found else ""
     where = f"symbol = '{SYMBOL}' AND date = '{day}'"
+    within = f"'{day} 00:00Z' AND '{day} 23:59Z'"
     ways = {
         "candles_1m, stored alone": f"SELECT * FROM candles_1m WHERE {where}",
         "candles_now('1m'), real-time": f"SELECT * FROM candles_now('1m') WHERE {where}",
         "ohlcv, real-time": f"FROM ohlcv('{SYMBOL}', '1m', since := '{day} 00:00Z', until := '{day} 23:59Z')",
+        "candles_1m, by timestamp alone": f"SELECT * FROM candles_1m WHERE symbol = '{SYMBOL}' AND timestamp BETWEEN {within}",
         "candles, real-time": f"SELECT * FROM candles WHERE timeframe = '1m' AND {where}",
         "candles, 1d of a symbol": f"SELECT * FROM candles WHERE timeframe = '1d' AND symbol = '{SYMBOL}'",
     }

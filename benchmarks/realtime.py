@@ -4,7 +4,8 @@
 
 A simulated venue, a collector beside it, and readers: `tickhouse sql` started anew again and again (it reads the log too), what it runs
 in this process (without the seconds a busy machine takes to start Python), and plain DuckDB on `lake.duckdb`. Then the collector stops,
-the hour is materialised, and the last whole minute that was seen live is compared with the stored candle. Prints one JSON object; exit
+the hour is materialised, and the last whole minute that was seen live is compared with the stored candle. From trade to printed row is
+the age of the newest trade in the row when `tickhouse sql` has ended. Prints one JSON object with the load average; exit
 code 1 where the minute stood still for longer than 2 s (65 s plain), or differs.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -36,6 +38,11 @@ from orchestration.simulation import live_market, write_config
 SYMBOL: Final = "BTC/USDT"
 LATEST: Final = f"SELECT epoch_us(timestamp) AS opened, trade_count FROM {{}} WHERE symbol = '{SYMBOL}' ORDER BY timestamp DESC LIMIT 1"
 NOW_SQL: Final = LATEST.format("candles_now('1m')")
+PRINTED_SQL: Final = (
+    f"SELECT *, (SELECT epoch_us(max(timestamp)) FROM trades WHERE symbol = '{SYMBOL}' AND date >= current_date - 1) AS traded "
+    f"FROM ({NOW_SQL})"
+)
+"""The running minute, and when the newest trade in it happened."""
 EXACT: Final = "open, high, low, close, trade_count"
 SUMS: Final = "volume, quote_volume, buy_volume, sell_volume, vwap"
 
@@ -88,6 +95,8 @@ def watch(root: Path, seconds: float) -> dict[str, Any]:
     settings = LakeSettings(home=root / "home")
     catalog = publish(settings.house)
     ours, command, plain = Watched(), Watched(), Watched()
+    ages: list[float] = []
+    load_before = os.getloadavg()[0]
     with live_market(arguments=["--exchanges", "binance", "--rate", "200"]) as market:
         config = root / "tickhouse.toml"
         write_config(config, market, {"binance": [SYMBOL]})
@@ -99,8 +108,8 @@ def watch(root: Path, seconds: float) -> dict[str, Any]:
             while time.monotonic() < ends:
                 ours.look(lambda: with_log(settings))
                 plain.look(lambda: plain_duckdb(catalog))
-            for _ in range(3):
-                command.look(lambda: tickhouse_sql(settings))
+            for _ in range(7):
+                command.look(lambda: printed(settings, ages))
         finally:
             collector.send_signal(signal.SIGTERM)
             collector.wait(timeout=60)
@@ -113,6 +122,8 @@ def watch(root: Path, seconds: float) -> dict[str, Any]:
     time.sleep(settings.visible_after_seconds + 1)
     stored = candle(catalog, "candles_1m", minute)
     return {
+        "load_average": {"before": round(load_before, 2), "after": round(os.getloadavg()[0], 2), "cores": os.cpu_count()},
+        "median_seconds_from_trade_to_printed_row": round(median(ages), 2),
         "tickhouse_sql": command.figures,
         "same_in_process": ours.figures,
         "plain_duckdb": plain.figures,
@@ -143,10 +154,17 @@ def with_log(settings: LakeSettings) -> list[dict[str, Any]]:
     return rows
 
 
+def printed(settings: LakeSettings, ages: list[float]) -> tuple[object, object]:
+    """The candle the command line prints; the age of its newest trade by then goes to `ages`."""
+    row = json.loads(tickhouse_sql(settings))
+    ages.append(time.time() - row["traded"] / 1_000_000)
+    return row["opened"], row["trade_count"]
+
+
 def tickhouse_sql(settings: LakeSettings) -> str:
     """The answer of the command line, in a process of its own."""
     program = "import sys; from orchestration.cli.app import main; sys.exit(main())"
-    arguments = ["sql", NOW_SQL, "--home", str(settings.home), "--format", "json"]
+    arguments = ["sql", PRINTED_SQL, "--home", str(settings.home), "--format", "json"]
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True).stdout
 
 
@@ -171,16 +189,16 @@ def alike(live: tuple[Any, ...], stored: tuple[Any, ...]) -> bool:
 
 
 def cost(catalog: Path, source: str) -> float:
-    """Seconds of the latest candle, best of five, on an open connection."""
+    """Seconds of the latest candle, median of seven, on an open connection."""
     where = " WHERE timeframe = '1m'" if source == "candles" else ""
     sql = LATEST.format(f"(FROM {source}{where})")
     found = []
     with duckdb.connect(str(catalog), read_only=True) as connection:
-        for _ in range(5):
+        for _ in range(7):
             begun = time.perf_counter()
             connection.execute(sql).fetchall()
             found.append(time.perf_counter() - begun)
-    return round(min(found), 4)
+    return round(median(found), 4)
 
 
 if __name__ == "__main__":
