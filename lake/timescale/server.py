@@ -43,6 +43,7 @@ _PASSING: Final = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
+    asyncpg.ObjectInUseError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.OutOfMemoryError,

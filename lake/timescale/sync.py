@@ -40,6 +40,8 @@ from lake.transforms.timeframes import open_time
 
 _BATCH_ROWS: Final = 50_000
 _STAGING: Final = "tickhouse_staging"
+_REFRESHING: Final = 0x7469636B72656672
+"""The advisory lock of refreshes: `tickrefr` in ASCII; it goes with the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,13 +253,15 @@ def _microseconds(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[
 
 
 async def _finish(connection: Connection, server: Server) -> None:
-    """Refresh the aggregates over every partition of h1_data that waits for it, also those a killed process left."""
+    """Refresh the aggregates over every partition of h1_data that waits for it, also those a killed process left.
+
+    One at a time: two refreshes of one aggregate get into each other's way.
+    """
+    await connection.execute(f"SELECT pg_advisory_lock({_REFRESHING})")
     waiting = await connection.fetch(
         "SELECT partition_start, synced_at FROM synced_partitions WHERE table_name = 'h1_data' AND NOT refreshed ORDER BY partition_start"
     )
-    if not waiting:
-        return
-    if await edition(connection) is not Edition.FULL:
+    if waiting and await edition(connection) is not Edition.FULL:
         raise ServerRefused(address=server.address, doing="refreshing aggregates", reason="the server no longer runs the full edition")
     starts = [int(row["partition_start"].timestamp()) * 1_000_000 for row in waiting]
     for each in _joined(starts):

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -79,10 +80,12 @@ def sync(
     partitions = read = written = deleted = 0
     problems: list[str] = []
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
+    with (
+        ThreadPoolExecutor(settings.timescale_pool_size) as pool,
+        Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress,
+    ):
         task = progress.add_task("syncing", total=len(work))
-        for table, period in work:
-            done = synced(house, address, table.name, period, settings=settings)
+        for table, period, done in pool.map(lambda each: (*each, synced(house, address, each[0].name, each[1], settings=settings)), work):
             partitions, read = partitions + 1, read + done.rows_read
             written, deleted = written + done.rows_written, deleted + done.rows_deleted
             where = f"{table.name} of {done.start:%Y-%m-%d %H:%M}"

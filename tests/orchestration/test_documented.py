@@ -12,6 +12,7 @@ from assets.settings import FlowSettings
 from collectors.settings import CollectorSettings
 from lake.alerts.settings import AlertSettings
 from lake.settings import LakeSettings
+from lake.timescale.settings import TimescaleSettings
 from orchestration.alerting.settings import AlertingSettings
 from orchestration.cli.app import VERBS
 from orchestration.settings import OrchestrationSettings
@@ -28,6 +29,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ContextSettings,
     ServingSettings,
     AlertingSettings,
+    TimescaleSettings,
 )
 
 
