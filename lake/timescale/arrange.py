@@ -136,17 +136,20 @@ def _compression(relation: Relation, after: float | None, *, standing: bool, col
     order = ", ".join([f'"{relation.time}" DESC', *rest])
     segments = ", ".join(f'"{name}"' for name in relation.segments)
     name = relation.name
-    if standing:
-        removed = f"CALL remove_columnstore_policy('{name}', if_exists => true)"
-        yield removed if columnstore else f"SELECT remove_compression_policy('{name}', true)"
+    removed = (
+        f"CALL remove_columnstore_policy('{name}', if_exists => true)"
+        if columnstore
+        else f"SELECT remove_compression_policy('{name}', true)"
+    )
     if after is None:
+        if standing:
+            yield removed
         return
     interval = f"INTERVAL '{int(after * 24)} hours'"
     if columnstore:
         laid = f"timescaledb.enable_columnstore = true, timescaledb.segmentby = '{segments}', timescaledb.orderby = '{order}'"
-        yield f"ALTER TABLE {name} SET ({laid})"
-        yield f"CALL add_columnstore_policy('{name}', after => {interval})"
+        added = f"CALL add_columnstore_policy('{name}', after => {interval})"
     else:
         laid = f"timescaledb.compress, timescaledb.compress_segmentby = '{segments}', timescaledb.compress_orderby = '{order}'"
-        yield f"ALTER TABLE {name} SET ({laid})"
-        yield f"SELECT add_compression_policy('{name}', {interval})"
+        added = f"SELECT add_compression_policy('{name}', {interval})"
+    yield from (f"ALTER TABLE {name} SET ({laid})", removed, added)

@@ -71,7 +71,7 @@ class TimescaleSettings(BaseSettings):
     timescale_connect_seconds: float = Field(default=10.0, ge=0.5, le=120, description="Longest wait for a connection to the server.")
     timescale_statement_seconds: float = Field(default=300.0, ge=1, le=86_400, description="Longest one statement may take on the server.")
     timescale_compression_after_days: float | None = Field(
-        default=None, gt=0, description="Age from which the full edition compresses; by default it does not."
+        default=None, ge=1, description="Age in days from which the full edition compresses; by default it does not."
     )
     timescale_retention_days: str = Field(
         default="",
@@ -95,8 +95,8 @@ class TimescaleSettings(BaseSettings):
         for name, days in kept.items():
             if name not in RELATIONS:
                 raise ValueError(f"TABLE=DAYS pairs of the tables {', '.join(RELATIONS)}")
-            if not days > 0:
-                raise ValueError(f"more than 0 days for {name}")
+            if not days >= 1:
+                raise ValueError(f"at least 1 day for {name}")
         if kept.get("h1_data", LEAST_H1_RETENTION_DAYS) < LEAST_H1_RETENTION_DAYS:
             raise ValueError(f"at least {LEAST_H1_RETENTION_DAYS} days for h1_data, which the aggregates of longer candles are made of")
         return value

@@ -135,10 +135,9 @@ def test_changed_settings_are_laid_out_anew(timescale_dsn: str) -> None:
 
     assert (changed.arranged, again.arranged) == (True, False)
     if changed.edition is Edition.FULL:
-        jobs = fetch(
-            timescale_dsn, "SELECT proc_name, hypertable_name FROM timescaledb_information.jobs WHERE hypertable_name = 'trade_events'"
-        )
-        assert sorted(jobs) == [("policy_compression", "trade_events"), ("policy_retention", "trade_events")]
+        jobs = fetch(timescale_dsn, "SELECT proc_name FROM timescaledb_information.jobs WHERE hypertable_name = 'trade_events'")
+        assert len(jobs) == 2
+        assert ("policy_retention",) in jobs
 
 
 def test_a_server_that_no_longer_keeps_its_aggregates_is_refused(timescale_dsn: str) -> None:

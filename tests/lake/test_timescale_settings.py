@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from lake.timescale.errors import ServerUnavailable, TimescaleSettingError
@@ -52,7 +54,7 @@ def test_the_whole_address_goes_before_its_parts(monkeypatch: pytest.MonkeyPatch
         ({"db_host": "db", "db_password": "hunter2"}, "expected DB_HOST together with DB_NAME"),
         ({"timescale_retention_days": "trades=30"}, "allowed is TABLE=DAYS pairs of the tables h1_data, h2_data"),
         ({"timescale_retention_days": "trade_events"}, "allowed is TABLE=DAYS pairs, comma separated, as trade_events=30"),
-        ({"timescale_retention_days": "trade_events=-1"}, "allowed is more than 0 days for trade_events"),
+        ({"timescale_retention_days": "trade_events=-1"}, "allowed is at least 1 day for trade_events"),
         ({"timescale_retention_days": "h1_data=2"}, "allowed is at least 10 days for h1_data"),
         ({"timescale_attempts": 0}, "setting TICKHOUSE_TIMESCALE_ATTEMPTS has the value 0, allowed is"),
     ],
@@ -80,6 +82,14 @@ def test_secrets_are_told_neither_by_settings_nor_by_errors() -> None:
         status(settings.required_dsn, settings=settings)
 
     assert "hunter2" not in f"{settings!r} {settings} {raised.value} {raised.value.__cause__}"
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"postgresql://u@127.0.0.1:{mute.getsockname()[1]}/d"
+
+        with pytest.raises(ServerUnavailable, match="was tried 2 times and failed: no answer in time"):
+            status(address, settings=TimescaleSettings(timescale_attempts=2, timescale_connect_seconds=0.5, timescale_backoff_seconds=0.01))
 
 
 def test_retention_is_days_by_table() -> None:
