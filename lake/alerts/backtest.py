@@ -32,7 +32,8 @@ from lake.alerts.rules import (
     VolumeSpike,
 )
 from lake.errors import AlertRuleError
-from lake.paths import HOUR_US
+from lake.paths import HOUR_US, Home
+from lake.query import connect
 from lake.registry import LANDED, dataset
 from lake.transforms.candle_table import candle_table
 from lake.transforms.indicators.table import with_indicators
@@ -63,7 +64,7 @@ class Backtest:
 def backtest(connection: duckdb.DuckDBPyConnection, rules: Mapping[str, Rule], *, since: int, until: int) -> Backtest:
     """Run the rules over what a connection holds of [since, until), microseconds; windows are filled from what lies before.
 
-    `connection` is one of `lake.query.connect` or `connect_files`. Raises `AlertRuleError` for a condition that cannot be evaluated.
+    `connection` is one of `connect_lake` or `connect_files`. Raises `AlertRuleError` for a condition that cannot be evaluated.
     """
     firing = Firing()
     known = tables(connection)
@@ -82,6 +83,12 @@ def backtest(connection: duckdb.DuckDBPyConnection, rules: Mapping[str, Rule], *
                 if alert is not None:
                     alerts.append(alert)
     return Backtest(sorted(alerts, key=lambda alert: (alert.timestamp, alert.rule, alert.exchange, alert.symbol)), left_out)
+
+
+def connect_lake(home: Home, rules: Mapping[str, Rule]) -> duckdb.DuckDBPyConnection:
+    """A connection over a home with the tables that the rules speak of."""
+    spoken = {rule.table for rule in rules.values() if isinstance(rule, Condition)}
+    return connect(home, statement=f"from {', '.join(sorted({*_READS.values(), *spoken}))}")
 
 
 def connect_files(directory: Path | None, candles: Path | None, *, symbol: str | None = None) -> duckdb.DuckDBPyConnection:

@@ -88,7 +88,8 @@ class Firing:
         last = self._last.get((rule.name, exchange, symbol, subject))
         if last is None or RANK[severity] > last.rank:
             return False
-        return timestamp - last.timestamp < rule.cooldown_seconds * _SECOND_US
+        # One instant is one alert also without a cooldown: it would bear the same id.
+        return timestamp == last.timestamp or timestamp - last.timestamp < rule.cooldown_seconds * _SECOND_US
 
     def offer(self, rule: Rule, found: Measured, *, local: int) -> Alert | None:
         """The alert that `found` makes `rule` fire at `local` by our clock, None where it does not concern it or it keeps quiet."""

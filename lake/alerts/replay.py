@@ -121,7 +121,7 @@ def landed(home: Home, name: str, columns: Sequence[str], *, since: int, until: 
     which = (time >= pa.scalar(since, TIMESTAMP)) & (time < pa.scalar(until, TIMESTAMP))
     if exchanges:
         which &= pc.field("exchange").isin(list(exchanges))
-    found = visible_files(home, name, at_us=at_us, hours=(Hour.of(since), Hour.of(max(since, until - 1))))
+    found = visible_files(home, name, at_us=at_us, hours=(Hour.of(since), Hour.of(max(since, until - 1)).next()))
     tables = [pq.read_table(file.path, columns=wanted, filters=which, partitioning=None) for file in found]
     tables.append(wal_rows(home, name, at_us=at_us).select(wanted).filter(which))
     return pa.concat_tables([table.cast(schema) for table in tables]).select(list(columns))

@@ -9,11 +9,12 @@ A window is [end - length, end) and ends just behind its newest event, or where 
 * what lies between neighbours (price changes) is corrected where an event is put in or taken out;
 * the largest value is the head of a queue that only holds what nothing later exceeds.
 
-An event in order costs the same however long the window; one that comes late costs a step for each event it should have come before.
+An event costs the same however long the window, in order or late; what has one timestamp leaves together.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from math import log, sqrt
 from typing import Final, TypeAlias
@@ -24,24 +25,58 @@ _SCALE: Final = float(_UNIT)
 _MOST: Final = 1e150
 _MINUTE_US: Final = 60_000_000
 _PER_CENT: Final = 100.0
+_SPARE: Final = 64
+"""Timestamps that have left are let go of when there are more than so many, and more than stay."""
 
 Event: TypeAlias = tuple[int, int, str, float, float, float, bool]
 """(timestamp us, ordinal, id, price, amount, value, whether its side is buy); the first three order events of one market."""
 
 
+class _Instant:
+    """The events of one timestamp, in order, and their sums: they come and leave together."""
+
+    __slots__ = ("amount", "bought", "events", "link", "quote", "squares", "total")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.amount = self.quote = self.total = self.bought = 0
+        self.squares = 0
+        """Of the price changes between them."""
+        self.link = 0
+        """The square of the change from the last event before them to the first."""
+
+
 class RollingWindow:
     """Figures of the events of one market within `length_us` microseconds. Values are in whatever unit `add` is given them."""
 
-    __slots__ = ("_amount", "_bought", "_events", "_ids", "_quote", "_squares", "_tall", "_total", "end", "length_us")
+    __slots__ = (
+        "_amount",
+        "_bought",
+        "_count",
+        "_head",
+        "_ids",
+        "_instants",
+        "_quote",
+        "_squares",
+        "_tall",
+        "_times",
+        "_total",
+        "end",
+        "length_us",
+    )
 
     def __init__(self, length_us: int) -> None:
         self.length_us = length_us
         self.end = 0
         """First microsecond behind the window."""
-        self._events: deque[Event] = deque()
+        self._times: list[int] = []
+        """Timestamps of the events, in order; those before `_head` have left."""
+        self._head = 0
+        self._instants: dict[int, _Instant] = {}
         self._ids: set[str] = set()
-        self._tall: deque[Event] = deque()
-        self._amount = self._quote = self._total = self._bought = self._squares = 0
+        self._tall: deque[tuple[int, float]] = deque()
+        """(timestamp, value) of those that nothing later exceeds, the largest first."""
+        self._amount = self._quote = self._total = self._bought = self._squares = self._count = 0
 
     def add(self, event: Event) -> bool:
         """Take an event; False for one that is in the window already, lies before it, or has a price or amount that is none."""
@@ -53,23 +88,27 @@ class RollingWindow:
         if timestamp >= self.end:
             self.advance(timestamp + 1)
         self._ids.add(identity)
+        self._count += 1
+        instant = self._link(event)
         scaled = int(value * _SCALE)
         self._total += scaled
+        instant.total += scaled
         if bought:
             self._bought += scaled
-        self._amount += int(amount * _SCALE)
-        self._quote += int(price * amount * _SCALE)
-        events = self._events
-        if not events or events[-1] < event:
-            if events:
-                self._squares += _square(events[-1], event)
-            events.append(event)
-            tall = self._tall
-            while tall and tall[-1][5] <= value:
+            instant.bought += scaled
+        scaled = int(amount * _SCALE)
+        self._amount += scaled
+        instant.amount += scaled
+        scaled = int(price * amount * _SCALE)
+        self._quote += scaled
+        instant.quote += scaled
+        tall = self._tall
+        if not tall or tall[-1][0] <= timestamp:
+            while tall and tall[-1][1] <= value:
                 tall.pop()
-            tall.append(event)
+            tall.append((timestamp, value))
         else:
-            self._insert(event)
+            self._rank(timestamp, value)
         return True
 
     def advance(self, end: int) -> None:
@@ -78,41 +117,95 @@ class RollingWindow:
             return
         self.end = end
         start = end - self.length_us
-        events = self._events
-        while events and events[0][0] < start:
-            gone = events.popleft()
-            _, _, identity, price, amount, value, bought = gone
-            self._ids.discard(identity)
-            scaled = int(value * _SCALE)
-            self._total -= scaled
-            if bought:
-                self._bought -= scaled
-            self._amount -= int(amount * _SCALE)
-            self._quote -= int(price * amount * _SCALE)
-            if events:
-                self._squares -= _square(gone, events[0])
-            if self._tall[0] is gone:
-                self._tall.popleft()
+        times = self._times
+        if self._head < len(times) and times[self._head] < start:
+            self._leave(start)
+        tall = self._tall
+        while tall and tall[0][0] < start:
+            tall.popleft()
 
-    def _insert(self, event: Event) -> None:
-        """Put a late event where it belongs."""
-        place = _place(self._events, event)
-        after = self._events[place]
-        self._squares += _square(event, after)
+    def _leave(self, start: int) -> None:
+        """Take out what lies before `start`."""
+        times, instants, ids, head = self._times, self._instants, self._ids, self._head
+        total = bought = amount = quote = squares = count = 0
+        while head < len(times) and times[head] < start:
+            gone = instants.pop(times[head])
+            head += 1
+            total += gone.total
+            bought += gone.bought
+            amount += gone.amount
+            quote += gone.quote
+            squares += gone.squares + gone.link
+            count += len(gone.events)
+            for event in gone.events:
+                ids.discard(event[2])
+        if head < len(times):
+            first = instants[times[head]]
+            squares += first.link
+            first.link = 0
+        self._total -= total
+        self._bought -= bought
+        self._amount -= amount
+        self._quote -= quote
+        self._squares -= squares
+        self._count -= count
+        if head > _SPARE and head > len(times) // 2:
+            del times[:head]
+            head = 0
+        self._head = head
+
+    def _link(self, event: Event) -> _Instant:
+        """Put an event between its neighbours, and what lies between prices right."""
+        times, instants = self._times, self._instants
+        timestamp = event[0]
+        instant = instants.get(timestamp)
+        if instant is None:
+            instant = instants[timestamp] = _Instant()
+            number = len(times) if not times or times[-1] < timestamp else bisect_left(times, timestamp, self._head)
+            times.insert(number, timestamp)
+            place = 0
+        else:
+            number = len(times) - 1 if times[-1] == timestamp else bisect_left(times, timestamp, self._head)
+            place = len(instant.events) if instant.events[-1] < event else bisect_left(instant.events, event)
+        within = instant.events
+        squares = 0
         if place:
-            before = self._events[place - 1]
-            self._squares += _square(before, event) - _square(before, after)
-        self._events.insert(place, event)
-        place = _place(self._tall, event)
-        if place < len(self._tall) and self._tall[place][5] >= event[5]:
-            return
-        self._tall.insert(place, event)
-        while place and self._tall[place - 1][5] <= event[5]:
+            squares += _square(within[place - 1], event)
+            if place < len(within):
+                squares += _square(event, within[place]) - _square(within[place - 1], within[place])
+            instant.squares += squares
+        else:
+            if within:
+                squares += _square(event, within[0])
+                instant.squares += squares
+            if number > self._head:
+                link = _square(instants[times[number - 1]].events[-1], event)
+                squares += link - instant.link
+                instant.link = link
+        if place == len(within) and number + 1 < len(times):
+            following = instants[times[number + 1]]
+            link = _square(event, following.events[0])
+            squares += link - following.link
+            following.link = link
+        self._squares += squares
+        within.insert(place, event)
+        return instant
+
+    def _rank(self, timestamp: int, value: float) -> None:
+        """Give a late value its place among those that nothing later exceeds."""
+        tall = self._tall
+        place = len(tall)
+        while place and tall[place - 1][0] > timestamp:
             place -= 1
-            del self._tall[place]
+        if place < len(tall) and tall[place][1] >= value:
+            return
+        while place and tall[place - 1][1] <= value:
+            place -= 1
+            del tall[place]
+        tall.insert(place, (timestamp, value))
 
     def __len__(self) -> int:
-        return len(self._events)
+        return self._count
 
     @property
     def total(self) -> float:
@@ -142,15 +235,15 @@ class RollingWindow:
     @property
     def largest(self) -> float:
         """Greatest value of an event; 0 for an empty window."""
-        return self._tall[0][5] if self._tall else 0.0
+        return self._tall[0][1] if self._tall else 0.0
 
     @property
     def price_change_pct(self) -> float:
         """From the first event to the last, per cent; 0 for an empty window."""
-        if not self._events:
+        if not self._count:
             return 0.0
-        first = self._events[0][3]
-        return (self._events[-1][3] - first) / first * _PER_CENT
+        first = self._instants[self._times[self._head]].events[0][3]
+        return (self._instants[self._times[-1]].events[-1][3] - first) / first * _PER_CENT
 
     @property
     def volatility(self) -> float:
@@ -160,16 +253,6 @@ class RollingWindow:
 
 def _square(earlier: Event, later: Event) -> int:
     return int(log(later[3] / earlier[3]) ** 2 * _SCALE)
-
-
-def _place(events: deque[Event], event: Event) -> int:
-    """Where in the ordered queue the event belongs, looked for from its end: most late events are only a little late."""
-    place = len(events)
-    for other in reversed(events):
-        if other < event:
-            break
-        place -= 1
-    return place
 
 
 class VolumeHistory:

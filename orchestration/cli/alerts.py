@@ -46,7 +46,6 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Show what would have fired: the rules over history, dry."""
-    from lake import query
     from lake.alerts import backtest as running
     from lake.alerts.rules import load_rules
     from lake.alerts.settings import AlertSettings
@@ -55,7 +54,7 @@ def backtest(
     given = data is not None or candles is not None
     if not given and start is None:
         raise typer.BadParameter("backtest takes --from, or files (--data, --candles) whose whole length it runs over")
-    connection = running.connect_files(data, candles, symbol=symbol) if given else query.connect(lake_settings(home).house)
+    connection = running.connect_files(data, candles, symbol=symbol) if given else running.connect_lake(lake_settings(home).house, known)
     with closing(connection):
         first, last = running.span(connection) if given else (0, time.time_ns() // 1000)
         since = _us(instant(start)) if start else first
