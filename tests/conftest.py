@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from tests.debian_server import Unavailable
-from tests.timescale_server import VARIABLE, Engine, database, own_server, prepare, server
+from tests.timescale_server import NO_SERVER, VARIABLE, Engine, database, own_server, prepare, server
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +31,25 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def no_server(error: Unavailable) -> str:
+    return str(error) if str(error).startswith(NO_SERVER) else f"{NO_SERVER}: {error}"
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A private server is made before the first test, for it takes longer than a test may; its absence is told by the tests that want it."""
     needed = any({"timescale_server", "own_timescale"} & set(getattr(item, "fixturenames", ())) for item in session.items)
     if needed and not session.config.option.collectonly:
         with suppress(Unavailable):
             prepare()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skips for want of a server are told as one line, for they have one reason, not one a test."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and str(report.longrepr[2]).startswith(f"Skipped: {NO_SERVER}"):
+        report.longrepr = (str(Path(__file__)), 1, report.longrepr[2])
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +59,7 @@ def timescale_server() -> Iterator[str]:
         try:
             dsn = stack.enter_context(server())
         except Unavailable as error:
-            absent(str(error))
+            absent(no_server(error))
         yield dsn
 
 
@@ -66,5 +79,5 @@ def own_timescale() -> Iterator[Engine]:
         except Unavailable as error:
             if os.environ.get(VARIABLE):
                 pytest.skip(str(error))
-            absent(str(error))
+            absent(no_server(error))
         yield engine

@@ -32,6 +32,7 @@ IMAGE = "timescale/timescaledb:2.29.0-pg17"
 CONTAINER = "tickhouse-test-timescale"
 PREFIX = "tickhouse_test_"
 OWN = "own-"
+NO_SERVER = "no TimescaleDB to test on"
 
 Edition = Literal["community", "apache", "plain"]
 T = TypeVar("T")
@@ -112,7 +113,7 @@ def prepare() -> None:
             _docker("pull", "--quiet", IMAGE)
         return
     if lack := why_not():
-        raise Unavailable(f"no TimescaleDB to test on: {VARIABLE} is not set, Docker has no engine here, and {lack}")
+        raise Unavailable(f"{NO_SERVER}: {VARIABLE} is not set, Docker has no engine here, and {lack}")
     with _locked():
         make_root(cache_folder() / "root")
 
