@@ -14,7 +14,14 @@ import pytest
 
 from lake.backup_database import dump, load
 from lake.errors import BackupError
+from lake.paths import DAY_US, HOUR_US, Hour
+from lake.timescale.compare import compare
+from lake.timescale.migrate import migrate
+from lake.timescale.reading import Window
+from lake.timescale.sync import sync
 from tests.debian_server import Cluster
+from tests.lake.laying import LaidLake
+from tests.lake.making import MINUTE, START, trade
 from tests.timescale_server import cache_folder, database, run
 
 
@@ -40,6 +47,10 @@ def tools(timescale_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def major(program: list[str]) -> int:
     said = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True).stdout
     return int(re.search(r"(\d+)", said)[1])
+
+
+HOURS = [Hour(START - DAY_US + number * HOUR_US) for number in range(2)]
+TABLES = ("trade_events", "h1_data", "ohlcv_data_hour")
 
 
 async def fill(connection: asyncpg.Connection) -> None:
@@ -74,6 +85,33 @@ def test_a_restored_database_holds_what_was_dumped_and_goes_on(
     assert made.timescaledb is not None
     assert after == before
     assert restoring == "off"
+
+
+def test_the_tables_of_a_restored_database_equal_the_lake_and_go_on_with_it(
+    timescale_server: str, timescale_dsn: str, tools: Path, tmp_path: Path
+) -> None:
+    laid = LaidLake(tmp_path / "home")
+    laid.land("trades", *(trade(number, at=START - DAY_US + number * MINUTE) for number in range(90)))
+    for hour in HOURS:
+        laid.materialise(hour.start)
+    laid.close()
+    migrate(timescale_dsn)
+    for name in TABLES:
+        assert sync(laid.home, timescale_dsn, name, Window(HOURS[0].start, HOURS[-1].end)).rows_written > 0
+
+    dump(timescale_dsn, tmp_path / "tickhouse.dump", tools=tools)
+    with database(timescale_server) as other:
+        load(tmp_path / "tickhouse.dump", other, tools=tools)
+        migrated = migrate(other)
+        compared = [compare(laid.home, other, name, hour) for name in TABLES for hour in HOURS]
+        again = [sync(laid.home, other, name, hour).rows_written for name in TABLES for hour in HOURS]
+        run(other, lambda connection: connection.execute("DELETE FROM trade_events"))
+        refilled = sync(laid.home, other, "trade_events", HOURS[0])
+
+    assert migrated.applied == ()
+    assert [each.sentence for each in compared if not each.equal] == []
+    assert set(again) == {0}
+    assert (refilled.rows_written, refilled.equal) == (60, True)
 
 
 def test_a_database_that_is_not_empty_is_refused(timescale_dsn: str, tools: Path, tmp_path: Path) -> None:
