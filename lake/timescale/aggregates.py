@@ -70,7 +70,8 @@ def policies(h1_retention_days: float | None) -> Iterator[str]:
         yield f"SELECT remove_continuous_aggregate_policy('{aggregate}', if_exists => true)"
         yield (
             f"SELECT add_continuous_aggregate_policy('{aggregate}', start_offset => INTERVAL '{int(look_back * 24)} hours', "
-            f"end_offset => INTERVAL '{_WIDTHS[view]}', schedule_interval => INTERVAL '1 hour')"
+            f"end_offset => INTERVAL '{_WIDTHS[view]}', schedule_interval => INTERVAL '1 hour', "
+            "initial_start => now() + INTERVAL '10 minutes')"
         )
 
 
@@ -83,20 +84,34 @@ async def first_refresh(connection: Connection) -> None:
     """Materialise everything that is over, in aggregates that were just made: they have no history yet that this could delete."""
     now = int(datetime.now(UTC).timestamp() * 1_000_000)
     for view, timeframe in LONGER.items():
-        await connection.execute(f"CALL refresh_continuous_aggregate('{aggregate_of(view)}', NULL, {_moment(open_time(now, timeframe))})")
+        await _materialise(connection, view, "NULL", _moment(open_time(now, timeframe)))
 
 
 async def refresh(connection: Connection, start_us: int, end_us: int) -> None:
     """Materialise the buckets that [start, end) of h1_data, microseconds, touches, those that still run left out.
 
-    Outside a transaction, in order: 1d before what is made of it. Refreshing an unchanged bucket costs little.
+    Outside a transaction, in order: 1d before what is made of it.
     """
     now = int(datetime.now(UTC).timestamp() * 1_000_000)
     for view, timeframe in LONGER.items():
         first = open_time(start_us, timeframe)
         last = min(next_open(end_us - 1, timeframe), open_time(now, timeframe))
         if first < last:
-            await connection.execute(f"CALL refresh_continuous_aggregate('{aggregate_of(view)}', {_moment(first)}, {_moment(last)})")
+            await _materialise(connection, view, _moment(first), _moment(last))
+
+
+async def _materialise(connection: Connection, view: str, first: str, last: str) -> None:
+    """Refresh from `first` to `last`, both SQL; by force where the server knows that (2.19 on).
+
+    A refresh that was killed, or ran beside another, may have taken the note of what changed with it: one that trusts such notes would then
+    find nothing to do: https://github.com/timescale/timescaledb/issues/8591 and 10219 there.
+    """
+    forced = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'refresh_continuous_aggregate' AND 'force' = ANY (proargnames))"
+    )
+    await connection.execute(
+        f"CALL refresh_continuous_aggregate('{aggregate_of(view)}', {first}, {last}{', force => true' if forced else ''})"
+    )
 
 
 def _moment(time_us: int) -> str:

@@ -53,7 +53,17 @@ _PASSING: Final = (
 
 def passes(error: BaseException) -> bool:
     """Whether another attempt may help. Everything else is an answer that would be the same again."""
-    return isinstance(error, _PASSING) and not isinstance(error, asyncpg.InternalClientError)
+    if isinstance(error, asyncpg.InternalClientError):
+        return False
+    return isinstance(error, _PASSING) or _refreshing(error)
+
+
+def _refreshing(error: BaseException) -> bool:
+    """Whether a refresh of an aggregate met another one, a policy's perhaps: versions of TimescaleDB tell it under different codes."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return False
+    text = f"{error} {getattr(error, 'detail', None) or ''}".lower()
+    return "refresh" in text and ("concurrent" in text or "overlap" in text)
 
 
 @dataclass(frozen=True, slots=True)

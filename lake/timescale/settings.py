@@ -15,8 +15,8 @@ from lake.timescale.errors import TimescaleSettingError
 from lake.timescale.relations import RELATIONS
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
-LEAST_H1_RETENTION_DAYS: Final = 10
-"""Refresh policies of the aggregates over h1_data look back some days at least, and never behind its retention."""
+LEAST_RETENTION_DAYS: Final = {"h1_data": 10, "d1_data": 400}
+"""Aggregates are made of these, and their policies look back some days (of 1d: months), never behind the retention."""
 
 
 def _pairs(text: str) -> dict[str, float]:
@@ -97,8 +97,9 @@ class TimescaleSettings(BaseSettings):
                 raise ValueError(f"TABLE=DAYS pairs of the tables {', '.join(RELATIONS)}")
             if not days >= 1:
                 raise ValueError(f"at least 1 day for {name}")
-        if kept.get("h1_data", LEAST_H1_RETENTION_DAYS) < LEAST_H1_RETENTION_DAYS:
-            raise ValueError(f"at least {LEAST_H1_RETENTION_DAYS} days for h1_data, which the aggregates of longer candles are made of")
+        for name, least in LEAST_RETENTION_DAYS.items():
+            if kept.get(name, least) < least:
+                raise ValueError(f"at least {least} days for {name}, which aggregates of longer candles are made of")
         return value
 
     @model_validator(mode="after")

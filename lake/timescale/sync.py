@@ -255,7 +255,8 @@ def _microseconds(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[
 async def _finish(connection: Connection, server: Server) -> None:
     """Refresh the aggregates over every partition of h1_data that waits for it, also those a killed process left.
 
-    One at a time: two refreshes of one aggregate get into each other's way.
+    One at a time: two refreshes of one aggregate get into each other's way. What lies behind the retention by now stays as it was
+    materialised: refreshing it would delete it.
     """
     await connection.execute(f"SELECT pg_advisory_lock({_REFRESHING})")
     waiting = await connection.fetch(
@@ -264,7 +265,9 @@ async def _finish(connection: Connection, server: Server) -> None:
     if waiting and await edition(connection) is not Edition.FULL:
         raise ServerRefused(address=server.address, doing="refreshing aggregates", reason="the server no longer runs the full edition")
     starts = [int(row["partition_start"].timestamp()) * 1_000_000 for row in waiting]
-    for each in _joined(starts):
+    days = server.settings.retention_days.get("h1_data")
+    horizon = 0 if days is None else int((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1_000_000)
+    for each in _joined([start for start in starts if open_time(start, "1d") >= horizon]):
         await aggregates.refresh(connection, each.start, each.end)
     # One that was synced again meanwhile has another time, and waits on.
     await connection.executemany(

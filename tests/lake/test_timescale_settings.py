@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import asyncpg
 import pytest
 
 from lake.timescale.errors import ServerUnavailable, TimescaleSettingError
-from lake.timescale.server import Server
+from lake.timescale.server import Server, passes
 from lake.timescale.settings import TimescaleSettings, timescale_settings
 from lake.timescale.status import status
 
@@ -56,6 +57,7 @@ def test_the_whole_address_goes_before_its_parts(monkeypatch: pytest.MonkeyPatch
         ({"timescale_retention_days": "trade_events"}, "allowed is TABLE=DAYS pairs, comma separated, as trade_events=30"),
         ({"timescale_retention_days": "trade_events=-1"}, "allowed is at least 1 day for trade_events"),
         ({"timescale_retention_days": "h1_data=2"}, "allowed is at least 10 days for h1_data"),
+        ({"timescale_retention_days": "d1_data=30"}, "allowed is at least 400 days for d1_data"),
         ({"timescale_attempts": 0}, "setting TICKHOUSE_TIMESCALE_ATTEMPTS has the value 0, allowed is"),
     ],
 )
@@ -90,6 +92,19 @@ def test_a_server_that_never_answers_is_given_up() -> None:
 
         with pytest.raises(ServerUnavailable, match="was tried 2 times and failed: no answer in time"):
             status(address, settings=TimescaleSettings(timescale_attempts=2, timescale_connect_seconds=0.5, timescale_backoff_seconds=0.01))
+
+
+def test_a_refresh_that_met_another_is_tried_again_under_whatever_code() -> None:
+    met = asyncpg.InvalidParameterValueError("materialization range overlaps with existing range")
+    met.detail = "A concurrent refresh is working on this range."
+    other = asyncpg.InvalidParameterValueError("refresh window too small")
+
+    assert (passes(met), passes(other), passes(asyncpg.AdminShutdownError("going")), passes(asyncpg.InvalidPasswordError("no"))) == (
+        True,
+        False,
+        True,
+        False,
+    )
 
 
 def test_retention_is_days_by_table() -> None:
