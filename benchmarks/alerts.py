@@ -52,7 +52,8 @@ thresholds = { HIGH = 1000.0 }
 cooldown_seconds = 0
 group_seconds = 0
 """
-DRAIN_SECONDS: Final = 300.0
+DRAIN_SECONDS: Final = 900.0
+"""An alert whose runs were killed four times waits for eight minutes."""
 LONGEST_LIFE_SECONDS: Final = 8.0
 LONGEST_RUN_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 0.5
@@ -310,8 +311,12 @@ def job_processes(house: House) -> list[psutil.Process]:
 
 
 def drain(house: House) -> None:
-    """Wait until every alert has been delivered."""
-    wait_for(lambda: not house.undelivered(), "every alert at Discord", seconds=DRAIN_SECONDS, pause=0.5)
+    """Wait until every alert has been delivered; says what runs there were where that takes too long."""
+    try:
+        wait_for(lambda: not house.undelivered(), "every alert at Discord", seconds=DRAIN_SECONDS, pause=0.5)
+    except TimeoutError:
+        runs = Counter((each.job_name, each.status.value) for each in house.instance.get_runs())
+        print(f"{len(house.undelivered())} alerts were left; runs: {dict(runs)}", file=sys.stderr)
 
 
 def verdict(house: House) -> dict[str, Any]:

@@ -37,6 +37,10 @@ schedule_storage:
   class: SqliteScheduleStorage
   config:
     base_dir: {schedules_directory}
+# A run whose process is gone keeps no place in the queue, also when the code server went with it.
+run_launcher:
+  module: orchestration.launching
+  class: LocalRunLauncher
 # A queue that is looked at every second: by default Dagster waits five.
 run_coordinator:
   module: dagster.core.run_coordinator
