@@ -50,6 +50,11 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: {runs}
+    # A server that is slow or away holds up one run, and leaves the others to the lake.
+    tag_concurrency_limits:
+      - key: tickhouse/trigger
+        value: timescale
+        limit: 1
   pools:
     default_limit: {pool}
     granularity: op

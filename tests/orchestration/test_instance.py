@@ -6,6 +6,7 @@ import yaml
 from dagster._core.run_coordinator import QueuedRunCoordinator
 
 from lake.settings import LakeSettings
+from orchestration.automation import SYNC_TAG
 from orchestration.errors import InstanceError
 from orchestration.instance import environment, open_instance, prepare, workspace_file
 from orchestration.settings import OrchestrationSettings
@@ -29,6 +30,14 @@ def test_dagster_reads_the_configuration_we_write(lake, settings):
         assert instance.telemetry_enabled is False
         assert instance.run_monitoring_enabled
         assert not instance.run_retries_max_retries > 1
+
+
+def test_of_the_runs_that_copy_to_timescale_one_runs_at_a_time(lake, settings):
+    with open_instance(lake, settings) as instance:
+        [limit] = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+
+    assert {limit["key"]: limit["value"]} == SYNC_TAG
+    assert limit["limit"] == 1
 
 
 def test_everything_of_the_instance_lies_under_the_home(lake, settings):
