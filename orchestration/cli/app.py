@@ -14,7 +14,20 @@ from pydantic import ValidationError
 
 from collectors.errors import CollectorError
 from lake.errors import LakeError
-from orchestration.cli import alerts, backup, checking, collecting, decoding, demonstrating, indicating, replay, running, serve, timescale, viewing
+from orchestration.cli import (
+    alerts,
+    backup,
+    checking,
+    collecting,
+    decoding,
+    demonstrating,
+    indicating,
+    replay,
+    running,
+    serve,
+    timescale,
+    viewing,
+)
 from orchestration.errors import OrchestrationError
 
 app = typer.Typer(
