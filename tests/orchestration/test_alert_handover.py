@@ -130,6 +130,13 @@ def discord(monkeypatch):
 
 @pytest.fixture
 def house(tmp_path, discord):
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield House(tmp_path, instance, discord_webhook_url=discord.webhook(TOKEN), alert_log=True)
+
+
+@pytest.fixture
+def stored_house(tmp_path, discord):
+    """The same on an instance whose storage is files."""
     directory = tmp_path / "dagster"
     directory.mkdir()
     with dg.DagsterInstance.local_temp(str(directory), overrides={"telemetry": {"enabled": False}}) as instance:
@@ -198,15 +205,15 @@ def test_alerts_that_fired_before_the_first_tick_are_delivered(house):
     assert request.run_config["ops"][DELIVER_OP]["config"]["alerts"] == ["a"]
 
 
-def test_no_secret_reaches_run_config_logs_events_or_storage(house, discord, caplog, capfd, tmp_path):
+def test_no_secret_reaches_run_config_logs_events_or_storage(stored_house, discord, caplog, capfd, tmp_path):
     """Whatever the channel answers: refusals, failures, cut connections, and an address that cannot be used."""
     caplog.set_level(logging.DEBUG)
     discord.obey({"answers": [404, 500, "cut", 429]})
     requests = []
     for number in range(4):
-        lay(house.lake, alert(f"a{number}"))
-        requests += house.tick()
-        house.run(requests[-1])
+        lay(stored_house.lake, alert(f"a{number}"))
+        requests += stored_house.tick()
+        stored_house.run(requests[-1])
 
     stored = [path for path in (tmp_path / "dagster").rglob("*") if path.is_file()]
     written = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
@@ -218,12 +225,12 @@ def test_no_secret_reaches_run_config_logs_events_or_storage(house, discord, cap
     assert TOKEN not in repr(requests)
 
 
-def test_a_wrong_address_fails_the_run_by_the_name_of_its_setting(house, monkeypatch, tmp_path):
+def test_a_wrong_address_fails_the_run_by_the_name_of_its_setting(stored_house, monkeypatch, tmp_path):
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"http://127.0.0.1:{TOKEN}/api")
-    lay(house.lake, alert("a"))
-    (request,) = house.tick()
+    lay(stored_house.lake, alert("a"))
+    (request,) = stored_house.tick()
 
-    result = house.run(request)
+    result = stored_house.run(request)
 
     (failure,) = result.get_step_failure_events()
     said = failure.step_failure_data.error.to_string()
