@@ -5,7 +5,7 @@ Put here: from assets and a range to stretches. Keep out: reading the lake (`orc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -58,18 +58,34 @@ def plan(
     """
     looked: dict[str, Made] = {}
     todo: dict[str, set[int]] = {}
-    standing: dict[str, list[str]] = {}
+    units = units_of(graph, names)
+    for unit in units:
+        wanted: set[int] = set()
+        for name in unit:
+            deps = [key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys]
+            deps = [dep for dep in deps if dep in DATASETS and dep not in unit]
+            every = set(starts(DATASETS[name].span, start, end))
+            if not force:
+                for each in (name, *deps):
+                    looked.setdefault(each, look(home, each, start, end))
+                every &= missing(name, looked, deps, start=start, end=end, remade=todo)
+            wanted |= every
+        todo |= dict.fromkeys(unit, wanted)
+    standing = {
+        name: [key_of(graph, name, each) for each in starts(DATASETS[name].span, start, end) if each not in todo[name]] for name in names
+    }
+    return _merged(graph, units, todo, most=most), standing
+
+
+def units_of(graph: AssetGraph, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The assets in order, those that one function makes together: a run that was killed may have left some of them, and makes all anew."""
+    units: dict[frozenset[dg.AssetKey], list[str]] = {}
     for name in names:
-        wanted = set(starts(DATASETS[name].span, start, end))
-        deps = [key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys]
-        deps = [dep for dep in deps if dep in DATASETS and dep != name]
-        if not force:
-            for each in (name, *deps):
-                looked.setdefault(each, look(home, each, start, end))
-            wanted &= missing(name, looked, deps, start=start, end=end, remade=todo)
-        todo[name] = wanted
-        standing[name] = [key_of(graph, name, each) for each in starts(DATASETS[name].span, start, end) if each not in wanted]
-    return _merged(graph, todo, most=most), standing
+        together = graph.get(dg.AssetKey(name)).execution_set_asset_keys
+        units.setdefault(frozenset(key for key in together if isinstance(key, dg.AssetKey)) or frozenset({dg.AssetKey(name)}), []).append(
+            name
+        )
+    return [tuple(unit) for unit in units.values()]
 
 
 def key_of(graph: AssetGraph, name: str, start: int) -> str:
@@ -82,19 +98,21 @@ def partitions_of(graph: AssetGraph, name: str) -> dg.TimeWindowPartitionsDefini
     return cast("dg.TimeWindowPartitionsDefinition", graph.get(dg.AssetKey(name)).partitions_def)
 
 
-def _merged(graph: AssetGraph, todo: dict[str, set[int]], *, most: int) -> list[Stretch]:
+def _merged(graph: AssetGraph, units: Sequence[tuple[str, ...]], todo: Mapping[str, set[int]], *, most: int) -> list[Stretch]:
     """Stretches of every asset; neighbours in the order that make the same partitions are one run."""
     groups: list[tuple[list[str], list[Stretch]]] = []
-    for name, wanted in todo.items():
+    for unit in units:
+        name, wanted = unit[0], todo[unit[0]]
         if not wanted:
             continue
         stretches = list(_stretches(graph, name, sorted(wanted), most=most))
         same = next((group for group in groups if group[1] == stretches and _same_partitions(graph, group[0][0], name)), None)
         # A run makes its assets in the order of the graph; joining an earlier one must not overtake a dep made in between.
-        if same is not None and not _depends(graph, name, [other for group in groups[groups.index(same) + 1 :] for other in group[0]]):
-            same[0].append(name)
+        between = [other for group in groups[groups.index(same) + 1 :] for other in group[0]] if same is not None else []
+        if same is not None and not any(_depends(graph, each, between) for each in unit):
+            same[0].extend(unit)
         else:
-            groups.append(([name], stretches))
+            groups.append((list(unit), stretches))
     return [replace(stretch, assets=tuple(assets)) for assets, stretches in groups for stretch in stretches]
 
 

@@ -1,6 +1,14 @@
 """A range of hours as one run: the same bytes whenever it runs again, and an hour that is bad alone is bad alone."""
 
 import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -19,7 +27,8 @@ from orchestration.run import RANGE_END, RANGE_START, materialize_range
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import hours_ago, lake_settings, land, trades, wait_until_visible, whole_hour
 
-FIRST, LAST = hours_ago(26), hours_ago(3)
+ROOT = Path(__file__).resolve().parents[2]
+FIRST, LAST = hours_ago(14), hours_ago(3)
 LAKE = names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)
 """Every asset that is made of the lake."""
 HOURLY = [name for name in LAKE if DATASETS[name].span == "hour"]
@@ -47,30 +56,30 @@ def newest(lake):
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory):
-    """A lake with 24 hours, materialised once as one run."""
+    """A lake with twelve hours, materialised once as one run."""
     lake = lake_settings(tmp_path_factory.mktemp("day"))
-    land(lake, *(whole_hour(hours_ago(number)) for number in range(3, 27) if number != 10))
+    land(lake, *(whole_hour(hours_ago(number)) for number in range(3, 15) if number != 10))
     with dg.DagsterInstance.ephemeral() as instance:
         summary = materialize_range(lake, None, FIRST, LAST, instance=instance)
         wait_until_visible(lake)
         yield lake, instance, summary
 
 
-def test_24_hours_are_one_run_in_which_everything_holds(day):
+def test_twelve_hours_are_one_run_in_which_everything_holds(day):
     lake, instance, summary = day
 
     assert summary.success, summary.sentence
     assert instance.get_runs_count() == len({DATASETS[name].span for name in summary.rows})
-    assert (summary.hours, summary.assets, summary.warnings) == (24, len(LAKE), ())
-    assert summary.rows["trades"] == 23 * 900
-    assert len(newest(lake)) == 24 * len(HOURLY)
+    assert (summary.hours, summary.assets, summary.warnings) == (12, len(LAKE), ())
+    assert summary.rows["trades"] == 11 * 900
+    assert len(newest(lake)) == 12 * len(HOURLY)
 
 
 def test_every_hour_of_the_range_is_a_materialisation_with_its_own_figures(day):
     _, instance, _ = day
 
     for name in HOURLY:
-        assert len(instance.get_materialized_partitions(dg.AssetKey(name))) == 24
+        assert len(instance.get_materialized_partitions(dg.AssetKey(name))) == 12
     record = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey("trades"), asset_partitions=[partition_key(hours_ago(5))]), limit=1
     ).records[0]
@@ -127,8 +136,8 @@ def test_a_late_part_changes_its_hour_and_no_other(day):
     lake, _, _ = day
     before = contents(lake)
 
-    land(lake, {"trades": trades(hours_ago(20), seed=1, per_market=5, first_id=10_000)})
-    summary = materialize_range(lake, None, hours_ago(20), hours_ago(20))
+    land(lake, {"trades": trades(hours_ago(12), seed=1, per_market=5, first_id=10_000)})
+    summary = materialize_range(lake, None, hours_ago(12), hours_ago(12))
     wait_until_visible(lake)
 
     assert summary.success, summary.sentence
@@ -137,7 +146,7 @@ def test_a_late_part_changes_its_hour_and_no_other(day):
     assert not {path.parts[1] for path in changed} & {"book_deltas", "book_snapshots", "ledger", "gaps"}
     # Indicators go on from the hour before: theirs change in later hours too.
     of_the_hour = {path for path in changed if not path.parts[1].startswith("indicator")}
-    assert {path.parts[2:] for path in of_the_hour} == {tuple(hours_ago(20).directory.split("/"))}
+    assert {path.parts[2:] for path in of_the_hour} == {tuple(hours_ago(12).directory.split("/"))}
 
 
 def test_the_lake_verifies_after_all_of_it(day):
@@ -252,6 +261,36 @@ def test_a_back_fill_that_was_killed_goes_on_where_it_was(tmp_path):
         assert heard == [(3, "candles_1m", partition_key(hours_ago(number))) for number in (4, 3, 2)]
         assert made_partitions(instance, "trades") == made_partitions(instance, "candles_1m")
         assert len(made_partitions(instance, "trades")) == 6
+
+
+def test_a_back_fill_killed_in_the_middle_does_the_rest_when_it_is_called_again_to_the_same_bytes(tmp_path):
+    killed, whole = lake_settings(tmp_path / "killed"), lake_settings(tmp_path / "whole")
+    land(killed, *(whole_hour(hours_ago(number)) for number in (2, 3)))
+    shutil.copytree(killed.house.root, whole.house.root, dirs_exist_ok=True)
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "backfill", "all", "--home", str(killed.house.root)]
+    command += ["--from", hours_ago(3).moment.isoformat(), "--to", hours_ago(1).moment.isoformat(), "--json"]
+    environ = {**os.environ, "TICKHOUSE_VISIBLE_AFTER_SECONDS": str(killed.visible_after_seconds)}
+
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        ends = time.monotonic() + 180
+        while not any((killed.house.lake / "candles_1m").glob("date=2*/hour=*/hour-*.parquet")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < ends, "nothing was made within 180 s"
+            time.sleep(0.01)
+        process.kill()
+    before = sealed(killed)
+    again = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=240, check=False)
+    uninterrupted = materialize_range(whole, None, hours_ago(3), hours_ago(2))
+
+    assert process.returncode == -signal.SIGKILL
+    assert again.returncode == 0, again.stderr
+    said = json.loads(again.stdout)
+    assert said["standing"] > 0
+    assert said["partitions"] > 0
+    assert said["standing"] + said["partitions"] == uninterrupted.partitions
+    assert before.items() <= sealed(killed).items()
+    assert contents(killed) == contents(whole)
+    assert len(contents(whole)) == 2 * len(HOURLY)
 
 
 def test_what_is_older_than_what_it_is_made_from_is_made_again_with_its_day(tmp_path):

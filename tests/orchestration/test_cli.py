@@ -107,10 +107,11 @@ def test_verify_names_a_damaged_file_and_exits_1(home: Path, tmp_path: Path) -> 
 
 
 def test_backfill_materialises_a_range_and_says_what_it_did(home: Path) -> None:
-    done = tickhouse("backfill", "all", "--from", "2026-11-20T06:00", "--to", "2026-11-20T08:00", "--home", str(home))
+    done = tickhouse("backfill", "trades", "--from", "2026-11-20T06:00", "--to", "2026-11-20T08:00", "--home", str(home))
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("2 hours of ")
+    assert done.stdout.startswith("2 hours of 1 assets in ")
+    assert "2 partitions made" in done.stdout
 
 
 @pytest.mark.parametrize(
