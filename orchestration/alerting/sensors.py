@@ -21,6 +21,7 @@ from orchestration.alerting.jobs import DELIVER_ALERTS, delivery_config, rules_i
 from orchestration.alerting.settings import AlertingSettings
 
 ALERT_OUTBOX: Final = "alert_outbox"
+AHEAD: Final = dg.RunsFilter(job_name=DELIVER_ALERTS, statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING])
 NOTHING: Final = "no alert is waiting"
 
 
@@ -43,6 +44,9 @@ def alert_outbox_sensor(
     )
     def alert_outbox(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings = given or AlertingSettings()
+        if context.instance.get_runs_count(AHEAD):
+            # On a machine that is behind, a run a tick would only make the queue longer: what is open waits, and shares the next one.
+            return dg.SkipReason("a run is waiting for its turn")
         cursor = handover.Cursor.parse(context.cursor)
         again_us = int(settings.alert_again_seconds * 1_000_000)
         names = channel_names(settings)

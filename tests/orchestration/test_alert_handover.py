@@ -7,9 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from orchestration.alerting.handover import MOST_AT_ONCE, Cursor, hand_over, look
-from orchestration.alerting.jobs import DELIVER_OP, delivery_job
+from orchestration.alerting.jobs import DELIVER_ALERTS, DELIVER_OP, delivery_job
 from orchestration.alerting.ledger import Open
 from orchestration.alerting.sensors import alert_outbox_sensor
 from simulator.discord import Discord
@@ -203,6 +204,19 @@ def test_alerts_that_fired_before_the_first_tick_are_delivered(house):
     (request,) = house.tick()
 
     assert request.run_config["ops"][DELIVER_OP]["config"]["alerts"] == ["a"]
+
+
+def test_while_a_run_waits_for_its_turn_what_fires_waits_for_the_next(house):
+    house.tick()
+    lay(house.lake, alert("a"))
+    ahead = create_run_for_test(house.instance, job_name=DELIVER_ALERTS, status=dg.DagsterRunStatus.STARTING)
+
+    assert house.tick() == []
+    lay(house.lake, alert("b"))
+    house.instance.delete_run(ahead.run_id)
+    (request,) = house.tick()
+
+    assert sorted(request.run_config["ops"][DELIVER_OP]["config"]["alerts"]) == ["a", "b"]
 
 
 def test_no_secret_reaches_run_config_logs_events_or_storage(stored_house, discord, caplog, capfd, tmp_path):
