@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from collectors import config, logs
+from collectors import config, logs, metrics
 from collectors.errors import CollectorError, ConfigError
 from collectors.registry import VENUES
 from collectors.runtime import Collector
@@ -69,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
         markets = config.load(settings.config, VENUES)
         rules = load_rules(alert_settings())
         _tune_garbage_collection()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        host, port = settings.collector_metrics_host, settings.collector_metrics_port
+        with metrics.served(lake.house, settings.collector, host=host, port=port), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(collect(Collector(lake, settings, config=markets, venues=VENUES, rules=rules)))
     except (ConfigError, AlertRuleError) as error:
         sys.stderr.write(f"{error}\n")

@@ -65,6 +65,10 @@ class CollectorSettings(BaseSettings):
         default=False, description="Keep every raw frame beside the rows, so that `tickhouse decode --diff` can make an hour again."
     )
     status_seconds: float = Field(default=1.0, gt=0, le=60, description="How often the status file is replaced.")
+    collector_metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port on which a collector serves /metrics for Prometheus; without one it does not."
+    )
+    collector_metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
 
     @property
     def backoff(self) -> BackoffPolicy:

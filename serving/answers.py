@@ -82,7 +82,10 @@ async def _http(_: Request, error: Exception) -> Response:
     sentences = {404: "there is nothing at this address, see /docs for what there is", 405: "this address does not take this method"}
     headers = dict(error.headers) if error.headers else None
     return error_response(
-        error.status_code, f"http_{error.status_code}", sentences.get(error.status_code, str(error.detail)), headers=headers
+        error.status_code,
+        "bad_request" if error.status_code == 400 else f"http_{error.status_code}",
+        sentences.get(error.status_code, str(error.detail)),
+        headers=headers,
     )
 
 

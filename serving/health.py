@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from serving import statuses
+from lake import statuses
 from serving.answers import error_response
 
 

@@ -4,8 +4,8 @@
 Put here: reading ranges piece by piece and merging channels. Keep out: speed and pauses (`serving.session`), HTTP (`serving.replaying`).
 
 Each channel is read through the statements of the range queries (`serving.tables`), an hour at a time where much happened and longer where
-little did; DuckDB sorts a piece within its memory limit, and rows come out of it a batch at a time. Channels are merged by time; what
-happened at one time comes gaps first, then books, trades and the rest. A candle and its indicators come when it closes.
+little did; DuckDB sorts a piece within its memory limit, and rows come out of it a batch at a time. Channels are merged by time; of one
+time gaps come first, then candles and their indicators that close then, then books, trades and the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from serving.events import Book, BookDelta, Gap, Indicators, MarketEvent
 from serving.reader import Reader
 from serving.tables import TABLES, By, Question, Table
 
-CHANNELS: Final = ("gaps", "books", "tops", "trades", "liquidations", "derivatives", "candles", "indicators", "alerts")
+CHANNELS: Final = ("gaps", "candles", "indicators", "books", "tops", "trades", "liquidations", "derivatives", "alerts")
 """What can be replayed, in the order in which it comes at one time."""
 
 _TABLE_OF: Final = {"books": "book-deltas", "tops": "books"}

@@ -37,12 +37,14 @@ def server(app: FastAPI, settings: ServingSettings) -> uvicorn.Server:
 
 
 def bound(settings: ServingSettings) -> socket.socket:
-    """The socket the server listens on. Raises `ServingRefused` where the address is taken or is none."""
+    """The socket the server listens on, listening. Raises `ServingRefused` where the address is taken or is none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(settings.api_host, settings.api_port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, kind, protocol)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
+        # Who connects between this and the first answer waits instead of being refused.
+        opened.listen(2048)
     except OSError as error:
         raise ServingRefused(
             f"the server cannot listen on {settings.api_host} port {settings.api_port} ({error.strerror}): "

@@ -1,6 +1,6 @@
-"""What the collectors say of themselves: the JSON files under `<home>/status`.
+"""What the collectors say of themselves: the JSON files under `<home>/status`, for whoever may not import them.
 
-Put here: reading them. Keep out: what becomes of them (`serving.meters`, `serving.health`).
+Put here: reading them. Keep out: writing them (`collectors.status`), and what becomes of them (`lake.meters`, `serving.health`).
 
 The files are replaced each second by processes of maybe another version: fields that are not known are passed over.
 """
