@@ -1,6 +1,6 @@
 """The application: every room of the server put together.
 
-Put here: construction, start and stop, and where the dashboard is mounted. Keep out: what any address answers.
+Put here: construction, start and stop. Keep out: what any address answers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from lake.paths import Home
 from lake.settings import LakeSettings
 from serving import answers, health, live, replaying, rest
+from serving.dashboard import mount
 from serving.feed import Feed
 from serving.guard import Guard
 from serving.meters import Meters
@@ -68,7 +69,7 @@ def build(settings: ServingSettings, *, home: Home | None = None) -> FastAPI:
     async def live_events(socket: WebSocket) -> None:
         await live.serve(socket, feed, settings, meters)
 
-    _mount_dashboard(app)
+    mount.install(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -80,7 +81,3 @@ def build(settings: ServingSettings, *, home: Home | None = None) -> FastAPI:
     # Outermost: nothing is reached before it has been decided who asks.
     app.add_middleware(Guard, settings=settings, meters=meters)
     return app
-
-
-def _mount_dashboard(app: FastAPI) -> None:
-    """Where the dashboard is mounted: it may use `app.state`, and every address not taken above."""

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
 
 from serving.answers import refused
 from serving.errors import Forbidden, ServingError, TooMany, Unauthorized
@@ -31,6 +32,12 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 COOKIE: Final = "tickhouse_token"
 OPEN: Final = frozenset({"/health/live", "/health/ready"})
 """Addresses that ask for no token: they say nothing of the data."""
+
+SIGN_IN: Final = "/dashboard/sign-in"
+"""Where a browser without a token is sent; attempts are counted as wrong tokens are."""
+
+_FILES: Final = ("/dashboard/static/", "/dashboard/echarts/")
+"""Files of the dashboard's pages, the same for everybody."""
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 _BUCKETS: Final = 10_000
@@ -91,7 +98,7 @@ class Guard:
         except ServingError as error:
             if scope["type"] == "websocket":
                 await receive()
-            await refused(error)(scope, receive, noted)
+            await _refusal(scope, error)(scope, receive, noted)
         else:
             await self._app(scope, receive, noted)
         if scope["type"] == "http":
@@ -106,10 +113,13 @@ class Guard:
             raise Forbidden(f"host is {host[:80]!r}, expected this machine's own name: without a token only it may be asked for")
         if scope["type"] == "websocket" and origin and origin.rstrip("/") not in self._origins and urlsplit(origin).netloc != host:
             raise Forbidden(f"a page of {origin[:80]!r} asked, expected one of this server or of TICKHOUSE_API_CORS_ORIGINS")
-        if scope["path"] in OPEN or scope.get("method") == "OPTIONS":
+        if scope["path"] in OPEN or scope["path"].startswith(_FILES) or scope.get("method") == "OPTIONS":
             return
         client = scope.get("client")
         who = str(client[0]) if client else "local"
+        if scope["path"] == SIGN_IN:
+            self._buckets.take(f"refused {who}")
+            return
         if self._tokens:
             given = _token(headers)
             # Every token is compared, whichever fits: the time taken tells nothing.
@@ -119,6 +129,15 @@ class Guard:
                 raise Unauthorized("the token is missing or wrong, expected the header `Authorization: Bearer TOKEN`")
             who = f"token {fits.index(True)}"
         self._buckets.take(who)
+
+
+def _refusal(scope: Scope, error: ServingError) -> Response:
+    """The answer to who may not: the error, or for a person who opens a page the way to sign in."""
+    page = scope["type"] == "http" and scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
+    if isinstance(error, Unauthorized) and page and (scope["path"] == "/" or scope["path"].startswith("/dashboard")):
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        return RedirectResponse(f"{SIGN_IN}?next={quote(scope['path'] + query, safe='/')}", status_code=303)
+    return refused(error)
 
 
 def _name(host: str) -> str:
