@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from serving import statuses
+from lake import statuses
 from serving.dashboard.asked import HOUR_US, Answer, Asked, Page, Room, columns
 from serving.times import day_of, moment_of, now_us
 
