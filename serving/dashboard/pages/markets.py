@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from serving import statuses
+from lake import statuses
 from serving.dashboard.asked import HOUR_US, Answer, Asked, Page, Room
 from serving.times import moment_of, now_us
 
