@@ -1,6 +1,6 @@
 // The frame: menu, theme, live feed, and one page at a time; a page is a module with `title` and `mount(root, live)`, which returns its end.
 
-import { h, text } from "./dom.js";
+import { h, panel, text } from "./dom.js";
 import { Live } from "./live.js";
 import { choose, chosen } from "./market.js";
 
@@ -20,11 +20,25 @@ const live = new Live((state) => {
   link.title = state === "offline" ? "The server does not answer; this page goes on by itself when it does." : "Live feed of the server";
 });
 
-let end = null, turn = 0;
+let end = null, turn = 0, tries = 0;
 
 async function show(name) {
   const own = (turn += 1);
-  const page = await import(`./pages/${name}.js`);
+  let page;
+  try {
+    // A browser may remember that a module could not be had: each try has an address of its own.
+    page = await import(`./pages/${name}.js${tries ? `?try=${tries}` : ""}`);
+  } catch (error) {
+    if (!(error instanceof TypeError) || own !== turn) throw error;
+    tries += 1;
+    end?.();
+    end = null;
+    const box = panel("");
+    box.failed({ message: "The server does not answer.", hint: "Start it with `tickhouse serve`; this page goes on by itself when it is back." });
+    root.replaceChildren(box);
+    setTimeout(() => own === turn && show(name), 1500);
+    return;
+  }
   if (own !== turn) return;
   end?.();
   root.replaceChildren();
