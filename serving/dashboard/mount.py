@@ -44,8 +44,9 @@ _DATA: Final = {**PAGES, markets.PAGE.name: markets.PAGE}
 def install(app: FastAPI) -> None:
     """Add the dashboard to the application, whose `state` has `reader`, `feed` and `settings`. Raises `ServingRefused`."""
     room = Room(app.state.reader, app.state.feed, app.state.settings)
-    app.include_router(_router(room, Shared()))
+    # First, for it would be taken for a page of that name.
     app.include_router(signin.router(app.state.settings, STATIC / "sign-in.html", headers=HEADERS))
+    app.include_router(_router(room, Shared()))
     for address, directory in (("static", STATIC), ("echarts", _echarts())):
         app.mount(f"/dashboard/{address}", _Files(GZipMiddleware(StaticFiles(directory=directory), minimum_size=2000)))
 

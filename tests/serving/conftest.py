@@ -8,7 +8,10 @@ import pytest
 
 from lake.paths import Home
 from serving.reader import Reader
+from tests.chromium import chromium
 from tests.serving.world import Served, lay, serving
+
+__all__ = ["chromium"]
 
 
 @pytest.fixture(scope="session")
