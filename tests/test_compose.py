@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+from serving.errors import ServingRefused
+from serving.settings import ServingSettings
 from tests.timescale_server import IMAGE
 
 FILE = Path(__file__).resolve().parents[1] / "docker-compose.yml"
-LASTING = {"timescaledb", "collectors", "webserver", "daemon", "code"}
-ONCE = {"prepare", "migrate"}
+LASTING = {"timescaledb", "collectors", "webserver", "daemon", "code", "serving", "disks", "prometheus", "grafana"}
+ONCE = {"prepare", "migrate", "reader"}
+SECRETS = {"POSTGRES_PASSWORD", "GRAFANA_ADMIN_PASSWORD", "GRAFANA_DB_PASSWORD", "TICKHOUSE_API_TOKENS"}
 KNOWN = {
     "build", "command", "depends_on", "entrypoint", "environment", "healthcheck", "image", "ports", "restart", "security_opt", "shm_size",
-    "stop_grace_period", "stop_signal", "user", "volumes",
+    "stop_grace_period", "stop_signal", "tmpfs", "user", "volumes",
 }  # fmt: skip
 """Of the keys the Compose specification gives a service, those that are used here: another one is looked up before it is added."""
 REQUIRED = re.compile(r"\$\{\w+:\?[^}]+\}")
@@ -41,7 +44,7 @@ def test_services_have_only_keys_that_compose_knows(services: dict[str, dict[str
 
 def test_images_are_pinned_and_nobody_is_root(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
-        assert re.fullmatch(r"[a-z0-9/]+:v?\d[\w.-]+", service["image"]), name
+        assert re.fullmatch(r"[a-z0-9/-]+:v?\d[\w.-]+", service["image"]), name
         assert service["user"].split(":")[0] not in {"", "0", "root"}, name
     assert services["timescaledb"]["image"] == IMAGE, "the tests run on the image that is deployed"
 
@@ -93,34 +96,69 @@ def test_volumes_are_declared_and_ports_stay_on_this_machine(services: dict[str,
     assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service.get("ports", []))
 
 
-def test_there_is_no_password_but_the_users(services: dict[str, dict[str, Any]]) -> None:
-    given = [value for service in services.values() for key, value in service["environment"].items() if "PASSWORD" in key]
+def test_there_is_no_secret_but_the_users(services: dict[str, dict[str, Any]]) -> None:
+    given = {
+        (name, key): value
+        for name, service in services.items()
+        for key, value in service.get("environment", {}).items()
+        if re.search("PASSWORD|TOKEN|SECRET", key)
+    }
 
-    assert len(given) == len(services)
-    assert all(REQUIRED.fullmatch(value) for value in given)
+    assert all(REQUIRED.fullmatch(value) for value in given.values())
+    assert {value[2:].partition(":")[0] for value in given.values()} == SECRETS
     assert not re.search(r"://[^@\s/]+:[^@\s]+@", FILE.read_text()), "a password inside a DSN"
 
 
-def compose(password: str | None, *, settings: Path) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in {"POSTGRES_PASSWORD", "COMPOSE_FILE"}}
-    if password is not None:
-        environment["POSTGRES_PASSWORD"] = password
+def test_secrets_go_to_nobody_who_does_not_need_them(services: dict[str, dict[str, Any]]) -> None:
+    def holders(secret: str) -> set[str]:
+        return {name for name, service in services.items() if f"${{{secret}:?" in str(service.get("environment"))}
+
+    assert holders("TICKHOUSE_API_TOKENS") == {"serving", "prometheus"}
+    assert holders("GRAFANA_DB_PASSWORD") == {"reader", "grafana"}
+    assert holders("GRAFANA_ADMIN_PASSWORD") == {"grafana"}
+    assert not holders("POSTGRES_PASSWORD") & {"prometheus", "grafana", "disks"}
+
+
+def test_what_listens_beyond_its_own_container_asks_for_a_token(services: dict[str, dict[str, Any]]) -> None:
+    environment = services["serving"]["environment"]
+
+    assert environment["TICKHOUSE_API_HOST"] == "0.0.0.0"
+    with pytest.raises(ServingRefused, match="without a token: set TICKHOUSE_API_TOKENS"):
+        ServingSettings(api_host=environment["TICKHOUSE_API_HOST"], api_tokens="").check()
+    assert "TICKHOUSE_API_TOKENS" in environment
+    assert not services["collectors"].get("ports"), "metrics of collectors ask for no token"
+
+
+def test_nothing_of_this_machine_is_mounted_to_be_written(services: dict[str, dict[str, Any]]) -> None:
+    bound = [volume for service in services.values() for volume in service.get("volumes", []) if volume.startswith((".", "/"))]
+
+    assert bound
+    assert all(volume.endswith(":ro") and (FILE.parent / volume.split(":")[0]).exists() for volume in bound)
+
+
+def compose(secrets: dict[str, str], *, settings: Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in SECRETS | {"COMPOSE_FILE"}} | secrets
     asked = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
     command = [*asked, "-f", str(FILE), "--env-file", str(settings), "config"]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
 
-def test_compose_itself_takes_the_file_and_refuses_it_without_a_password(tmp_path: Path) -> None:
+def test_compose_itself_takes_the_file_and_refuses_it_without_a_secret(tmp_path: Path) -> None:
     settings = tmp_path / "env"
     settings.touch()
     if not shutil.which("docker-compose") and not (
         shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     ):
         pytest.skip("no Compose on this machine: its rules are checked by the other tests of this file")
+    secrets = {name: f"{name}: a/b@c: 'd'" for name in SECRETS}
 
-    without, given = compose(None, settings=settings), compose("a/b@c: 'd'", settings=settings)
+    without = compose({name: value for name, value in secrets.items() if name != "TICKHOUSE_API_TOKENS"}, settings=settings)
+    given = compose(secrets, settings=settings)
 
     assert without.returncode != 0
-    assert "POSTGRES_PASSWORD" in without.stderr
+    assert "TICKHOUSE_API_TOKENS" in without.stderr
     assert given.returncode == 0, given.stderr
-    assert yaml.safe_load(given.stdout)["services"]["timescaledb"]["environment"]["POSTGRES_PASSWORD"] == "a/b@c: 'd'"
+    services = yaml.safe_load(given.stdout)["services"]
+    assert services["timescaledb"]["environment"]["POSTGRES_PASSWORD"] == secrets["POSTGRES_PASSWORD"]
+    assert services["serving"]["environment"]["TICKHOUSE_API_TOKENS"] == secrets["TICKHOUSE_API_TOKENS"]
+    assert services["collectors"]["environment"]["TICKHOUSE_HOME"] == "/lake", "what services share stays beside what is their own"
