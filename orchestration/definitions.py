@@ -28,6 +28,7 @@ from orchestration.alerting.watching import Watched, alert_conditions_sensor, al
 from orchestration.automation import automation_sensor, sync_sensor
 from orchestration.context import context_assets, context_jobs, context_schedules
 from orchestration.jobs import retention_job, retention_schedule, span_jobs, upkeep_job, upkeep_schedule
+from orchestration.pages import with_page
 from orchestration.partitions import daily_partitions, hourly_partitions, monthly_partitions
 from orchestration.resources import flow_resource, lake_resource
 from orchestration.sensors import hour_grace, landed_hours_sensor
@@ -64,8 +65,13 @@ def build(
         ]
         context = context_assets(settings, sources)
         tables = timescale_assets([*made, *context], timescale)
+    link = with_page(settings.dashboard_url)
+
+    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return link(with_columns(spec))
+
     return dg.Definitions(
-        assets=[*dg.map_asset_specs(with_columns, [*landed_specs(partitions), *made, *context]), *tables],
+        assets=[*dg.map_asset_specs(described, [*landed_specs(partitions), *made, *context]), *tables],
         resources={"lake": lake_resource(lake), "flow": flow_resource(), "sources": sources},
         sensors=[
             landed_hours_sensor(settings, lake),

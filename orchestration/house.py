@@ -1,4 +1,4 @@
-"""The whole house: collectors, Dagster's pages and its daemon on one home, started and stopped together.
+"""The whole house: collectors, Dagster's pages and its daemon, the dashboard, on one home, started and stopped together.
 
 Put here: the order in which `tickhouse up` does things, and what it says. Keep out: supervision (`orchestration.processes`).
 """
@@ -21,12 +21,22 @@ from collectors.registry import VENUES
 from lake.catalog import publish
 from lake.layout import ensure
 from lake.settings import LakeSettings
-from orchestration.errors import OrchestrationError
+from orchestration.errors import OrchestrationError, PortTaken
 from orchestration.instance import open_instance, prepare
-from orchestration.processes import Supervisor, collector_program, dagster_programs, free_port, stopping_on_signals
+from orchestration.processes import (
+    Program,
+    Supervisor,
+    collector_program,
+    dagster_programs,
+    free_port,
+    server_program,
+    stopping_on_signals,
+)
 from orchestration.remembered import remember
 from orchestration.settings import OrchestrationSettings
 from orchestration.unmaterialised import report_unmaterialised, wait_for_first_tick
+from serving.errors import ServingRefused
+from serving.settings import ServingSettings
 
 _FIRST_TICK_SECONDS: Final = 120.0
 _PAGES_SECONDS: Final = 90.0
@@ -39,9 +49,11 @@ def run_house(
     config: Path,
     *,
     port: int,
+    serve: bool = True,
     ready: Callable[[str, dg.DagsterInstance], None] | None = None,
 ) -> int:
-    """Run collectors and Dagster until Ctrl-C or SIGTERM; 0 when they were stopped by that, 1 when a program died.
+    """Run collectors, Dagster and (`serve`) the API with its dashboard until Ctrl-C or SIGTERM; 0 when they were stopped by that, 1 when a
+    program died.
 
     `ready` is called once with the address of the Dagster pages and the instance, in a thread of its own, when the pages answer and
     before Dagster's daemon starts: what it materialises, automation finds done. A wrong config is refused before anything starts.
@@ -55,6 +67,7 @@ def run_house(
     prepare(lake, settings)
     url = f"http://{host}:{port}"
     pages, daemon = dagster_programs(lake, config, host=host, port=port)
+    server = _server(lake) if serve else None
     supervisor = Supervisor(
         programs=(collector_program(lake, config), pages),
         logs=lake.house.root / "logs",
@@ -76,10 +89,14 @@ def run_house(
     with open_instance(lake, settings) as instance, stopping_on_signals(supervisor):
         try:
             supervisor.start()
+            if server is not None:
+                supervisor.add(server[0])
             typer.echo(f"Starting collectors and Dagster; their logs are in {supervisor.logs}")
             supervisor.watch(until=lambda: _answers(url) or time.monotonic() - begun > _PAGES_SECONDS)
             if not supervisor.stopping:
                 typer.echo(f"Dagster UI: {url}")
+                if server is not None:
+                    typer.echo(f"Dashboard:  {server[1]}")
                 rising = _InBackground(lambda: bring_up(instance))
                 supervisor.watch(until=rising.ended)
                 rising.raise_error()
@@ -93,6 +110,19 @@ def run_house(
                 rising.wait(_LAST_WORDS_SECONDS)
             typer.echo("Stopped.")
     return 0
+
+
+def _server(lake: LakeSettings) -> tuple[Program, str] | None:
+    """The program that serves the API and the dashboard, and their address; None, and a sentence why, where it cannot."""
+    settings = ServingSettings()
+    try:
+        settings.check()
+        port = free_port(settings.api_host, settings.api_port)
+    except (ServingRefused, PortTaken) as error:
+        typer.echo(f"{error}; the house goes on without its dashboard (TICKHOUSE_API_HOST, TICKHOUSE_API_PORT)", err=True)
+        return None
+    host = "127.0.0.1" if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - what is bound to all is reached here
+    return server_program(lake, host=settings.api_host, port=port), f"http://{host}:{port}/dashboard"
 
 
 class _InBackground:

@@ -208,6 +208,13 @@ def collector_program(lake: LakeSettings, config: Path, *, name: str = "live") -
     return Program(name=f"collector-{name}", command=command, env=environment(lake), restarts=True, hopeless=frozenset({_MISCONFIGURED}))
 
 
+def server_program(lake: LakeSettings, *, host: str, port: int) -> Program:
+    """The API and the dashboard over the home, on `host` and `port`; the house stands without it, so it is started again."""
+    verb = "from orchestration.cli import main; main()"
+    command = (sys.executable, "-c", verb, "serve", "--home", str(lake.house.root), "--host", host, "--port", str(port))
+    return Program(name="server", command=command, env=environment(lake), restarts=True)
+
+
 def free_port(host: str, port: int) -> int:
     """`port`, if nothing listens there on `host`; for 0 one that is free.
 

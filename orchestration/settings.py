@@ -30,6 +30,9 @@ class OrchestrationSettings(BaseSettings):
     pool_limit: int = Field(default=2, ge=1, le=64, description="Most assets of one pool at the same time on this machine.")
     webserver_host: str = Field(default="127.0.0.1", description="Address the Dagster pages are served on.")
     webserver_port: int = Field(default=3000, ge=1, le=65_535, description="Port the Dagster pages are served on.")
+    dashboard_url: str = Field(
+        default="http://127.0.0.1:8321", description="Address of the dashboard as a browser reaches it; assets link to its pages."
+    )
     shutdown_seconds: float = Field(default=20.0, ge=1, le=300, description="Wait for a program to end by itself before it is killed.")
 
     @field_validator("start_hour")

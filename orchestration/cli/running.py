@@ -21,11 +21,12 @@ def up(
     home: HomeOption = None,
     config: Annotated[Path, typer.Option("--config", help="Which exchanges, symbols and channels.")] = Path("tickhouse.toml"),
     port: Annotated[int, typer.Option("--port", help="Port of the Dagster UI on this machine; 0 picks a free one.")] = 3000,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Also the API and the dashboard, on TICKHOUSE_API_PORT.")] = True,
 ) -> None:
-    """Start collectors, the Dagster UI and its daemon, and stop them together on Ctrl-C."""
+    """Start collectors, the Dagster UI and its daemon, the dashboard, and stop them together on Ctrl-C."""
     from orchestration.house import run_house
 
-    raise typer.Exit(run_house(lake_settings(home), config, port=port))
+    raise typer.Exit(run_house(lake_settings(home), config, port=port, serve=serve))
 
 
 def backfill(

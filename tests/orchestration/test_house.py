@@ -36,7 +36,9 @@ def test_up_collects_serves_dagster_and_stops_everything_on_ctrl_c(tmp_path: Pat
     with live_market(arguments=["--rate", "200"]) as market, output.open("wb") as said:
         write_config(config, market, {"kraken": ["BTC/USD"], "binance": ["BTC/USDT"]})
         command = [sys.executable, "-c", UP, "up", "--home", str(home), "--config", str(config), "--port", "0"]
-        house = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said, env={**os.environ, "TICKHOUSE_ROLL_SECONDS": "2"})
+        house = subprocess.Popen(
+            command, cwd=ROOT, stdout=said, stderr=said, env={**os.environ, "TICKHOUSE_ROLL_SECONDS": "2", "TICKHOUSE_API_PORT": "0"}
+        )
         try:
 
             def address() -> str:
@@ -47,6 +49,17 @@ def test_up_collects_serves_dagster_and_stops_everything_on_ctrl_c(tmp_path: Pat
             with urllib.request.urlopen(f"{url}/server_info", timeout=10) as answer:
                 assert "dagster_version" in json.loads(answer.read())
 
+            page = next(line.removeprefix("Dashboard:  ") for line in output.read_text().splitlines() if line.startswith("Dashboard:  "))
+
+            def dashboard() -> bool:
+                try:
+                    with urllib.request.urlopen(page, timeout=10) as answer:
+                        return b"Tickhouse" in answer.read()
+                except OSError:
+                    return False
+
+            wait_for(dashboard)
+
             def parts() -> list[Path]:
                 return [path for path in home.glob("lake/trades/date=20*/*/part-*.parquet") if "sentinel" not in path.name]
 
@@ -55,7 +68,11 @@ def test_up_collects_serves_dagster_and_stops_everything_on_ctrl_c(tmp_path: Pat
             def programs() -> list[psutil.Process]:
                 children = psutil.Process(house.pid).children(recursive=True)
                 names = " ".join(" ".join(child.cmdline()) for child in children if child.is_running())
-                return children if all(word in names for word in ("collectors", "dagster_webserver", "dagster._daemon")) else []
+                return (
+                    children
+                    if all(word in names for word in ("collectors", "dagster_webserver", "dagster._daemon", "serve --home"))
+                    else []
+                )
 
             children = wait_for(programs)
             assert isinstance(children, list)
