@@ -46,7 +46,9 @@ def promql() -> dict[str, str]:
     found = {f"rule {rule['alert']}": rule["expr"] for rule in alerts()}
     for path in BOARDS:
         for panel in panels(path):
-            found |= {f"{path.stem}: {panel['title']} {each['refId']}": each["expr"] for each in panel["targets"] if "expr" in each}
+            found |= {
+                f"{path.stem} {panel['id']}: {panel['title']} {each['refId']}": each["expr"] for each in panel["targets"] if "expr" in each
+            }
         for variable in board(path)["templating"]["list"]:
             if variable["type"] == "query" and isinstance(variable["query"], dict):
                 found[f"{path.stem}: ${variable['name']}"] = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])[1]  # type: ignore[index]
