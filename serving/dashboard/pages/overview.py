@@ -34,4 +34,4 @@ def read(room: Room, _: Asked) -> Answer:
     return {"markets": columns(day), "tops": columns(tops), "since": since // 1000}
 
 
-PAGE: Final = Page(name="overview", title="Markets", read=read, seconds=2.0)
+PAGE: Final = Page(name="overview", title="Markets", read=read, seconds=4.0)

@@ -15,6 +15,11 @@ export class Live {
     addEventListener("online", () => this.again(0));
   }
 
+  // This browser was too slow: whoever follows the channel reads anew. Books need not: the server sends them whole again.
+  missed(channel) {
+    if (channel !== "books") for (const each of [...this.held.values()]) if (each.channels.has(channel)) each.restart?.();
+  }
+
   connect() {
     this.tell(this.opened ? "offline" : "connecting");
     const address = new URL("/v1/live", location.href);
@@ -26,11 +31,14 @@ export class Live {
       this.opened += 1;
       this.tell("live");
       this.send("subscribe", [...new Set([...this.held.values()].flatMap((each) => each.keys))]);
-      if (this.opened > 1) for (const each of this.held.values()) each.restart?.();
+      if (this.opened > 1) for (const each of [...this.held.values()]) each.restart?.();
     };
     socket.onmessage = (packet) => {
       this.heard = performance.now();
-      for (const event of JSON.parse(packet.data)) for (const each of this.held.values()) if (each.wants(event)) each.take(event);
+      for (const event of JSON.parse(packet.data)) {
+        if (event.type === "dropped") this.missed(event.topic.split("|")[0]);
+        else for (const each of this.held.values()) if (each.wants(event)) each.take(event);
+      }
     };
     socket.onclose = () => {
       if (this.socket === socket) this.again(this.wait * (0.75 + Math.random() / 2));
@@ -62,7 +70,7 @@ export class Live {
     const id = (this.number += 1);
     const keys = wishes.map((wish) => JSON.stringify(wish));
     const before = new Set([...this.held.values()].flatMap((each) => each.keys));
-    this.held.set(id, { keys, take, restart, wants: wanting(wishes) });
+    this.held.set(id, { keys, take, restart, wants: wanting(wishes), channels: new Set(wishes.map((wish) => wish.channel)) });
     this.send("subscribe", keys.filter((key) => !before.has(key)));
     return () => {
       this.held.delete(id);
@@ -80,7 +88,6 @@ const CHANNEL = { trade: "trades", book: "books", book_delta: "books", book_top:
 
 function wanting(wishes) {
   return (event) => {
-    if (event.type === "dropped") return true;
     const channel = CHANNEL[event.type];
     return channel !== undefined && wishes.some((wish) => wish.channel === channel && (!wish.exchange || wish.exchange === event.exchange) && (!wish.symbol || wish.symbol === event.symbol) && (!wish.timeframe || wish.timeframe === event.timeframe));
   };

@@ -69,7 +69,6 @@ export function mount(root, live) {
   }
 
   function take(event) {
-    if (event.type === "dropped") return load();
     const time = event.timestamp / 1000, last = bars.at(-1);
     let one = last?.timestamp === time ? last : bars.findLast?.((each) => each.timestamp === time);
     if (event.type === "indicators") {

@@ -42,7 +42,7 @@ export function mount(root) {
     const { axis, option } = base();
     view.node.style.height = `${Math.max(150, names.length * 24 + 60)}px`;
     const narrow = view.node.clientWidth < 600;
-    view.set({ ...option, legend: { show: false }, grid: { left: narrow ? 118 : 190, right: 8, top: 6, bottom: 40 },
+    view.set({ ...option, legend: { show: false }, grid: { show: true, backgroundColor: colour("line"), borderWidth: 0, left: narrow ? 118 : 190, right: 8, top: 6, bottom: 40 },
       tooltip: { ...option.tooltip, trigger: "item", axisPointer: undefined, formatter: ({ data: one }) => { const { cell } = one; return `<b>${label(cell)}</b><br>${minute(cell.timestamp)} UTC: ${WORDS[cell.worst]}<br>${count(cell.rows)} rows${cell.gaps ? `, ${cell.gaps} gaps, longest ${age(cell.gap_seconds)}` : ""}${cell.bad && cell.symbols > 1 ? `<br>${cell.bad} of ${cell.symbols} symbols not whole` : ""}`; } },
       xAxis: { ...axis, type: "category", data: times.map(minute), splitLine: { show: false }, axisLabel: { ...axis.axisLabel, hideOverlap: true } },
       yAxis: { ...axis, type: "category", data: names, splitLine: { show: false }, triggerEvent: true, axisLabel: { ...axis.axisLabel, fontSize: narrow ? 10 : 11, width: narrow ? 110 : 180, overflow: "truncate" } },

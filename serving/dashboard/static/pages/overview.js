@@ -55,7 +55,7 @@ export function mount(root, live) {
     table.show(markets.filter((each) => key(each).toLowerCase().includes(wanted)), key);
   };
   const soon = throttled(draw, 500);
-  const reading = poll("overview", () => ({}), 3000, (found) => {
+  const reading = poll("overview", () => ({}), 5000, (found) => {
     markets = rows(found.markets);
     for (const each of rows(found.tops)) if (!((top(each)?.updated ?? 0) > each.updated)) tops.set(key(each), each);
     markets.length ? box.ready() : box.empty(...NONE);
