@@ -1,7 +1,8 @@
 # ruff: noqa: S608 - every name put into these statements is our own
-"""SQL text of the views over several datasets: indicators of all timeframes, and of market context the newest of each.
+"""SQL text of the views of market context: the newest of each, and listings beside CoinGecko's coins, declarations and flags.
 
-Put here: these views and what is said of their columns. Keep out: views over single datasets (`lake.views`).
+Put here: these views and what is said of their columns. Keep out: views over single datasets (`lake.views`), and those of
+indicators (`lake.indicator_views`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lake.columns import Dataset, Span
+from lake.columns import Dataset
 from lake.context_datasets import ATH_DISTANCES, COINGECKO, DECLARATIONS, FLAGS
-from lake.indicator_datasets import INDICATOR_COLUMNS, indicator_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +48,9 @@ _LISTED: Final = {
     "active": "True while it is traded; for coins while they have a price.",
 }
 
-_SPANS: Final[tuple[Span, ...]] = ("hour", "day", "month")
-
 _FLAGS: Final = ", ".join(f"c.ath{distance}" for distance in ATH_DISTANCES)
 
 CONTEXT_VIEWS: Final = (
-    ContextView(
-        name="indicators",
-        says="The core suite of indicators on candles of all timeframes: indicators_hour, indicators_day and indicators_month together.",
-        select=" UNION ALL BY NAME ".join(f"SELECT * FROM {indicator_dataset(span)}" for span in _SPANS),
-        columns={column.name: column.comment for column in INDICATOR_COLUMNS},
-    ),
     ContextView(
         name="coingecko_now",
         says="The newest snapshot of CoinGecko's coins.",

@@ -123,7 +123,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         arrived = time.time()
-        body = json.loads(self.rfile.read(int(self.headers.get("content-length", "0"))) or b"{}")
+        length = int(self.headers.get("content-length", "0"))
+        text = self.rfile.read(length)
+        if len(text) < length:
+            # The sender was killed between headers and body: no message came, and nobody hears an answer.
+            self.close_connection = True
+            return
+        body = json.loads(text or b"{}")
         path = self.path.partition("?")[0]
         if path == "/control":
             self.server.obey(body)

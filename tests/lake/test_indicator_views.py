@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import duckdb
 import pyarrow as pa
 import pytest
 
 from lake import query
 from lake.catalog import publish
+from lake.context_views import CONTEXT_VIEWS
 from lake.derived import write_hour, write_period
+from lake.indicator_views import INDICATOR_VIEWS
 from lake.paths import Hour
 from lake.periods import Period
-from lake.registry import DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
+from lake.registry import DATASETS, DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
 from lake.transforms.timeframes import TIMEFRAMES
 from tests.lake.laying import LaidLake
 from tests.lake.making import START, rows
@@ -60,3 +64,10 @@ def test_files_of_other_timeframes_stay_unread(laid, timeframe, unread):
         assert connection.execute(sql).fetchall() == [(float(TIMEFRAMES.index(timeframe)),)]
         with pytest.raises(duckdb.Error):
             connection.execute("SELECT rsi14 FROM indicators").fetchall()
+
+
+def test_no_view_takes_the_name_of_another():
+    """The catalog holds one view a name: of two of one name the later would silently replace the one that leaves files unread."""
+    times = Counter([*DATASETS, *(view.name for view in (*INDICATOR_VIEWS, *CONTEXT_VIEWS))])
+
+    assert [name for name, count in times.items() if count > 1] == []
