@@ -74,15 +74,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page: how it is called, and what is read for it, at most every `seconds` for all viewers together.
+    """One page: how it is called, and what is read for it, at most every `seconds` for all viewers together; None where it is all live.
 
     `needs` are the parameters its answer depends on: requests that agree in them share it.
     """
 
     name: str
     title: str
-    read: Callable[[Room, Asked], Answer]
-    seconds: float
+    read: Callable[[Room, Asked], Answer] | None = None
+    seconds: float = 1.0
     needs: tuple[str, ...] = ()
 
 

@@ -38,7 +38,8 @@ HEADERS: Final = {
 }
 """Sent with every page: the browser itself refuses anything that is not of this server. ECharts sets styles of its tooltips as text."""
 
-_DATA: Final = {**PAGES, markets.PAGE.name: markets.PAGE}
+_DATA: Final = {page.name: (page, page.read) for page in (*PAGES.values(), markets.PAGE) if page.read is not None}
+"""What is read for which page."""
 
 
 def install(app: FastAPI) -> None:
@@ -57,7 +58,7 @@ def _router(room: Room, shared: Shared) -> APIRouter:
     async def root() -> Response:
         return RedirectResponse("/dashboard/overview")
 
-    async def page(name: str) -> Response:
+    async def shell(name: str) -> Response:
         if name not in PAGES:
             raise NotFound(f"page is {name[:40]!r}, expected one of {', '.join(PAGES)}")
         return FileResponse(STATIC / "index.html", headers=HEADERS)
@@ -66,20 +67,19 @@ def _router(room: Room, shared: Shared) -> APIRouter:
         found = _DATA.get(name)
         if found is None:
             raise NotFound(f"data is {name[:40]!r}, expected one of {', '.join(_DATA)}")
-        asked = _only(Asked.of(request.query_params), found)
-        body = await shared.get((name, asked), lambda: _answer(room, found, asked), seconds=found.seconds)
+        page, read = found
+        asked = _only(Asked.of(request.query_params), page)
+        body = await shared.get(
+            (name, asked), lambda: room.reader.call(lambda: msgspec.json.encode(read(room, asked))), seconds=page.seconds
+        )
         return Response(body, media_type=render.JSON, headers={"Cache-Control": "no-store"})
 
     made.add_api_route("/", root)
     made.add_api_route("/dashboard", root)
     made.add_api_route("/dashboard/", root)
     made.add_api_route("/dashboard/data/{name}", data)
-    made.add_api_route("/dashboard/{name}", page)
+    made.add_api_route("/dashboard/{name}", shell)
     return made
-
-
-async def _answer(room: Room, page: Page, asked: Asked) -> bytes:
-    return await room.reader.call(lambda: msgspec.json.encode(page.read(room, asked)))
 
 
 def _only(asked: Asked, page: Page) -> Asked:

@@ -39,7 +39,7 @@ def collected(root: Path) -> Iterator[Market]:
     home = Home(root / "home")
     land_history(LakeSettings(home=home.root, visible_after_seconds=0.3), hours=1, end=datetime.now(UTC), arguments=PAST)
     _judged(home)
-    simulator = Simulator(root, rate=60.0, exchanges="binance,kraken")
+    simulator = Simulator(root, rate=30.0, exchanges="binance,kraken")
     try:
         collector = Running(root, simulator.endpoints, symbols=SYMBOLS)
         try:

@@ -20,11 +20,12 @@ from lake import layout
 from lake.paths import Home
 from orchestration.processes import free_port
 from serving.dashboard.pages import PAGES
+from tests.collectors.simulating import until
 from tests.serving.market import Market, collected
-from tests.serving.world import Served, serving, until
+from tests.serving.world import Served, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 MOST_BYTES = 250_000
@@ -106,14 +107,21 @@ def up(market: Market) -> Iterator[Served]:
         yield made
 
 
-@pytest.fixture
-def viewer(browser: Browser) -> Iterator[Viewer]:
-    """A browser that has never been here; `url` is to be set where it is not that of `up`."""
-    with browser.new_context(viewport=WIDE, color_scheme="dark") as context:
-        made = Viewer(context.new_page(), "")
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests, so that the browser reads ECharts once: that is most of what a page costs."""
+    with browser.new_context(viewport=WIDE, color_scheme="dark") as made:
         yield made
-        assert made.errors == []
-        assert made.asked == {"127.0.0.1"}
+
+
+@pytest.fixture
+def viewer(context: BrowserContext) -> Iterator[Viewer]:
+    """A new page; `url` is to be set."""
+    made = Viewer(context.new_page(), "")
+    yield made
+    made.page.close()
+    assert made.errors == []
+    assert made.asked == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -226,13 +234,12 @@ def test_dark_and_light_are_remembered(up: Served, viewer: Viewer) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get("TICKHOUSE_UPDATE_IMAGES"), reason="pictures are taken when TICKHOUSE_UPDATE_IMAGES is set")
-@pytest.mark.parametrize("name", PICTURES)
-def test_pictures(browser: Browser, name: str) -> None:
-    theme, size = PICTURES[name]
-    with browser.new_context(viewport=size, color_scheme=theme) as context:  # type: ignore[arg-type]  # both are as Playwright spells them
-        viewer = Viewer(context.new_page(), os.environ["TICKHOUSE_PAGES"])
-        viewer.open(name, states="ready empty")
-        viewer.page.wait_for_timeout(4000)
-        taken = viewer.page.screenshot(path=IMAGES / f"dashboard-{name}.png")
+def test_pictures_are_small(browser: Browser) -> None:
+    for name, (theme, size) in PICTURES.items():
+        with browser.new_context(viewport=size, color_scheme=theme) as context:  # type: ignore[arg-type]  # both are as Playwright spells them
+            viewer = Viewer(context.new_page(), os.environ["TICKHOUSE_PAGES"])
+            viewer.open(name, states="ready empty")
+            viewer.page.wait_for_timeout(4000)
+            taken = viewer.page.screenshot(path=IMAGES / f"dashboard-{name}.png")
 
-    assert len(taken) < MOST_BYTES
+        assert len(taken) < MOST_BYTES, name
