@@ -33,9 +33,11 @@ STALL_SECONDS = 9.0
 as from two: a new subscription may bring rows in the middle of it, from which on the silence is counted anew."""
 STILL_SECONDS = 2.0
 """How long markets stand still at a time for their books to be compared."""
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds after which what has not come true is left to the assertions on the evidence."""
 TOP = 25
+DELIVERED = 20
+"""Rows of its trades and updates of its book that are more than what opens a stream."""
 
 Levels = dict[str, list[tuple[float, float]]]
 
@@ -166,16 +168,21 @@ class World:
         self._until_quiet()
 
     def _until_quiet(self) -> None:
-        """Every gap that can be healed is: those left open are only trades of markets that cannot fetch them."""
+        """Every gap that can be healed is, and those of trades that nobody can fetch have ended.
+
+        The end is the stream's first trade after them: a stream that has not spoken since it was lost cannot be lost again.
+        """
 
         def quiet() -> bool:
-            return all(gap["healed_at"] is not None or not self._healable(gap) for gap in self._gaps())
+            return all(self._over(gap) for gap in self._gaps())
 
         # Request budgets are those of the venue: a minute's worth may be spent.
         comes_true(quiet, seconds=PATIENCE + CUT_SECONDS)
 
-    def _healable(self, gap: dict[str, Any]) -> bool:
-        return bool(gap["channel"] == "book_deltas" or self.symbols[gap["symbol"]].heals)
+    def _over(self, gap: dict[str, Any]) -> bool:
+        if gap["channel"] == "book_deltas" or self.symbols[gap["symbol"]].heals:
+            return gap["healed_at"] is not None
+        return gap["channel"] != "trades" or gap["to_time"] is not None
 
     def _gaps(self) -> list[dict[str, Any]]:
         return self.running.sql(
@@ -246,8 +253,19 @@ class World:
             for symbol, book in sides.items()
         }
 
+    def _delivered(self) -> bool:
+        """Whether every stream has brought what counts as delivering."""
+        rows = self.running.sql(
+            """
+            select symbol, count(*) as n from trades group by all
+            union all select symbol, count(*) from book_deltas where not is_snapshot group by all
+            """
+        )
+        return len(rows) == 2 * len(self.symbols) and all(row["n"] > DELIVERED for row in rows)
+
     def _collect(self) -> None:
         """Stop both sides and compare their accounts."""
+        comes_true(self._delivered, seconds=PATIENCE)
         found = self.evidence
         found.gaps = [gap | {"phase": self._phase(gap["noticed"])} for gap in self._gaps()]
         found.throttled = int(self.simulated.control("stats")["requests"].get("429", 0))

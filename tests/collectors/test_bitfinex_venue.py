@@ -290,6 +290,17 @@ def test_a_checksum_after_a_loss_tells_which_book_it_was() -> None:
     assert (unsubscribe["chanId"], subscribe["channel"]) == (2, "book")
 
 
+def test_a_loss_that_a_later_checksum_shows_is_told_from_when_the_frame_was_lost() -> None:
+    socket = checked()
+    socket.feed(1, "hb", skip=1)
+    lost = socket.now
+    socket.feed(2, "cs", signed("100:2.0:101:-3.0"))
+    socket.now += 500_000
+    socket.feed(2, [100, 0, 1])
+    socket.feed(2, "cs", signed("99:1.0:101:-3.0"))
+    assert [(row["kind"], round(row["from_time"].timestamp() * 1e6)) for row in socket.rows("gaps")] == [("sequence", lost)]
+
+
 def test_a_book_whose_snapshot_does_not_come_after_a_loss_is_lost_at_last() -> None:
     socket = checked()
     socket.feed(1, "hb", skip=1)

@@ -132,18 +132,23 @@ def test_the_file_has_the_shape_that_readers_expect(tmp_path):
 def test_a_reader_never_sees_half_a_file(tmp_path):
     home = Home(tmp_path)
     status.write(home, written(0))
-    done = threading.Event()
+    enough = threading.Event()
+    writes = 0
 
     def write() -> None:
-        for number in range(300):
-            status.write(home, written(number))
-        done.set()
+        nonlocal writes
+        while not enough.is_set():
+            writes += 1
+            status.write(home, written(writes))
 
     writing = threading.Thread(target=write)
     writing.start()
     reads = 0
-    while not done.is_set():
-        assert status.read(home, "main") is not None
-        reads += 1
-    writing.join()
-    assert reads > 10
+    try:
+        while writing.is_alive() and (reads < 300 or writes < 300):
+            assert status.read(home, "main") is not None
+            reads += 1
+    finally:
+        enough.set()
+        writing.join()
+    assert min(reads, writes) >= 300

@@ -120,10 +120,11 @@ class CheckedBook:
             self._ask(now)
 
     def _lost(self, now: int) -> None:
-        """The book is wrong; where frames were lost, from then on."""
-        if self._doubted is not None and self.feed.last_time is not None:
-            self.feed.last_time = min(self._doubted, self.feed.last_time)
-        self.feed.lost("checksum" if self._doubted is None else "sequence", now=now)
+        """The book is wrong; where frames were lost, from then on: a deeper level among them may show only once it is one of the best."""
+        since = self._doubted if self._unsure is None else self._unsure
+        if since is not None and self.feed.last_time is not None:
+            self.feed.last_time = min(since, self.feed.last_time)
+        self.feed.lost("checksum" if since is None else "sequence", now=now)
         self._doubted = self._unsure = self._refreshed = None
         self._ask(now)
 
