@@ -10,23 +10,14 @@ import polars as pl
 import pytest
 
 from lake import query
-from lake.catalog import publish
 from lake.paths import Home
 from lake.registry import DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
 from lake.transforms.candles import candles_from_trades
 from lake.transforms.timeframes import TIMEFRAMES
-from tests.lake.laying import LaidLake
 from tests.lake.making import HOUR, START, trade
 
 DAY = date(2026, 11, 21)
 SUMS = ("volume", "quote_volume", "buy_volume", "sell_volume", "vwap")
-
-
-@pytest.fixture
-def laid(tmp_path):
-    made = LaidLake(tmp_path / "home")
-    yield made
-    made.close()
 
 
 class Market:
@@ -61,8 +52,6 @@ class Market:
 
 
 def shown(home: Home, sql: str) -> list[dict]:
-    if not home.catalog.exists():
-        publish(home)
     with duckdb.connect(str(home.catalog), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return connection.sql(sql).to_arrow_table().to_pylist()

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import query
-from lake.catalog import publish
 from lake.derived import write_hour, write_period
 from lake.layout import SENTINEL_DAY
 from lake.listing import days_glob
@@ -26,16 +25,8 @@ from tests.lake.making import HOUR, MINUTE, START, level, rows, trade
 DAY = "2026-11-21"
 
 
-@pytest.fixture
-def laid(tmp_path):
-    made = LaidLake(tmp_path / "home")
-    yield made
-    made.close()
-
-
 def ask(laid: LaidLake, sql: str) -> list[tuple]:
     """The answer of plain DuckDB on the catalog, which `tickhouse sql` must give too."""
-    publish(laid.home)
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         connection.execute("SET TimeZone = 'Pacific/Auckland'")
         plain = connection.execute(sql).fetchall()
@@ -45,7 +36,6 @@ def ask(laid: LaidLake, sql: str) -> list[tuple]:
 
 
 def test_every_macro_answers_its_own_example_over_an_empty_lake(laid):
-    publish(laid.home)
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         for macro in (CANDLES_NOW, *MACROS):
             assert connection.execute(macro.example).fetchall() == []
@@ -63,7 +53,6 @@ def test_ohlcv_keeps_to_its_range(laid):
 
 @pytest.mark.parametrize("timeframe", ["7m", "1mo", ""])
 def test_an_unknown_timeframe_is_named_with_those_that_are_known(laid, timeframe):
-    publish(laid.home)
     with (
         duckdb.connect(str(laid.home.catalog), read_only=True) as connection,
         pytest.raises(duckdb.Error, match=f"timeframe {timeframe} is unknown; known timeframes are 1m, 3m"),
@@ -170,7 +159,6 @@ def test_the_book_at_any_instant_is_the_one_kept_row_by_row(laid):
     laid.land("book_deltas", *book.rows[:before])
     laid.compact("book_deltas", START)
     laid.land("book_deltas", *book.rows[before:], level(1, at=START + 9_000_000, exchange="kraken", is_snapshot=True))
-    publish(laid.home)
 
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
 
@@ -275,7 +263,6 @@ def test_the_glob_of_a_range_leaves_the_other_days_of_years_out(tmp_path):
 
 def test_an_endless_or_backward_range_is_no_error(laid):
     laid.land("trades", trade(1, at=START))
-    publish(laid.home)
     ranges = {
         (f"'{DAY} 00:00Z'", "'infinity'"): 1,
         ("'-infinity'", f"'{DAY} 23:00Z'"): 1,
@@ -312,7 +299,6 @@ def test_candles_of_a_range_are_those_of_the_view_in_it(laid):
     month = Period.of(START, "month")
     write_period(laid.home, "exchange_candles", month, theirs, watermark=laid.clock.us, visible_after=0.5, clock=laid.clock)
     laid.clock.advance(1)
-    publish(laid.home)
 
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         seen = 0

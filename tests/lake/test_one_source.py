@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pyarrow as pa
-import pytest
 
-from lake.catalog import publish
 from lake.derived import write_hour, write_period
 from lake.paths import Hour
 from lake.periods import Period
@@ -15,13 +13,6 @@ from tests.lake.laying import LaidLake
 from tests.lake.making import HOUR, MINUTE, START, rows, trade
 
 DAY_US = 24 * HOUR
-
-
-@pytest.fixture
-def laid(tmp_path):
-    made = LaidLake(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def cover(laid: LaidLake, conditions: dict[int, str], *, symbol: str = "BTC/USDT") -> None:
@@ -47,7 +38,6 @@ def theirs(laid: LaidLake, *candles: tuple[str, int, float], volume: float = 2.0
 
 
 def shown(laid: LaidLake, timeframe: str, *, where: str = "true") -> list[tuple]:
-    publish(laid.home)
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         sql = f"SELECT (epoch_us(timestamp) - {START}) // 60000000, close, source FROM {{}} WHERE {where} ORDER BY 1, 3"
         found = connection.execute(sql.format(f"(FROM candles WHERE timeframe = '{timeframe}')")).fetchall()

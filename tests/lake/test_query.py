@@ -19,13 +19,6 @@ from tests.lake.laying import LaidLake
 from tests.lake.making import HOUR, START, trade
 
 
-@pytest.fixture
-def laid(tmp_path):
-    made = LaidLake(tmp_path / "home")
-    yield made
-    made.close()
-
-
 def count(laid: LaidLake, **options) -> tuple[int, int]:
     (row,) = query.run_sql(laid.home, "SELECT count(*) AS n, count(DISTINCT trade_id) AS d FROM trades", **options).table.to_pylist()
     return row["n"], row["d"]

@@ -22,13 +22,6 @@ from tests.lake.making import HOUR, MINUTE, START, trade
 DAY = date(2026, 11, 21)
 
 
-@pytest.fixture
-def laid(tmp_path):
-    made = LaidLake(tmp_path / "home")
-    yield made
-    made.close()
-
-
 def ask(home: Home, sql: str) -> list[tuple]:
     if not home.catalog.exists():
         publish(home)
@@ -133,7 +126,6 @@ def test_superseded_parts_are_not_opened(laid):
         laid.land("trades", trade(number, at=START))
     laid.compact("trades", START)
     laid.land("trades", trade(90, at=START + HOUR))
-    publish(laid.home)
 
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         (plan,) = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) SELECT sum(price) FROM trades").fetchall()
@@ -157,7 +149,6 @@ def test_an_hour_asked_for_by_date_and_hour_reads_the_files_of_that_hour_alone(l
         laid.land("trades", trade(hour, at=START + hour * HOUR))
         laid.compact("trades", START + hour * HOUR)
     laid.land("trades", trade(6, at=START + 6 * HOUR))
-    publish(laid.home)
 
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         sql = "SELECT sum(price) FROM trades WHERE date = '2026-11-21' AND hour = 3"
