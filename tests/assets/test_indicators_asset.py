@@ -1,5 +1,8 @@
 """Indicators as an asset: going on from partition to partition, whatever the order, and repaired forward in one run."""
 
+import shutil
+from functools import cache
+
 import dagster as dg
 import numpy as np
 import polars as pl
@@ -59,6 +62,7 @@ def stored(lake):
     return pl.concat([pl.DataFrame(table) for table in tables]).sort(KEY)
 
 
+@cache
 def whole(lifted=None):
     """Indicators of all candles at once, of a history in which the hour `lifted` stands higher."""
     frames = [
@@ -78,18 +82,42 @@ def assert_same(received, expected):
         assert ((one - two).abs() <= 1e-8 * two.abs() + 1e-8 * expected["sma20"].fill_null(1.0) * 1e-2).fill_null(value=True).all(), name
 
 
-@pytest.fixture
-def lake(tmp_path):
-    lake = lake_settings(tmp_path)
+@pytest.fixture(scope="module")
+def candled(tmp_path_factory):
+    """Candles of every hour, laid down once: tests begin with copies."""
+    lake = lake_settings(tmp_path_factory.mktemp("candled"))
     for number in range(HOURS, 0, -1):
         lay(lake, hours_ago(number))
     return lake
 
 
+@pytest.fixture(scope="module")
+def followed(candled, tmp_path_factory):
+    """Candles of every hour and the indicators of all of them."""
+    lake = copied(candled, tmp_path_factory.mktemp("followed"))
+    make(lake, HOURS, 1)
+    return lake
+
+
+def copied(lake, root):
+    shutil.copytree(lake.house.root, root, dirs_exist_ok=True)
+    return lake_settings(root)
+
+
+@pytest.fixture
+def lake(candled, tmp_path):
+    return copied(candled, tmp_path)
+
+
+@pytest.fixture
+def made(followed, tmp_path):
+    return copied(followed, tmp_path)
+
+
 @pytest.fixture
 def instance():
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
 
 
 def make(lake, first, last, instance=None, *, name=ROWS):
@@ -115,39 +143,36 @@ def test_hours_made_out_of_order_equal_the_whole_history(lake):
     assert_same(stored(lake), whole())
 
 
-def test_a_repaired_hour_corrects_all_that_comes_after_it_in_its_own_run(lake, instance):
-    make(lake, HOURS, 1, instance)
-    lay(lake, hours_ago(12), watermark=2, lift=100.0)
+def test_a_repaired_hour_corrects_all_that_comes_after_it_in_its_own_run(made, instance):
+    lay(made, hours_ago(12), watermark=2, lift=100.0)
 
-    make(lake, 12, 12, instance)
+    make(made, 12, 12, instance)
 
-    assert_same(stored(lake), whole(lifted=12))
+    assert_same(stored(made), whole(lifted=12))
     runs = [run for run in instance.get_runs() if run.tags.get("dagster/asset_partition_range_start") == partition_key(hours_ago(12))]
     logged = instance.all_logs(runs[0].run_id)
-    made = {log.dagster_event.partition for log in logged if log.dagster_event and log.dagster_event.is_step_materialization}
-    assert made == {partition_key(hours_ago(number)) for number in range(12, 0, -1)}
+    partitions = {log.dagster_event.partition for log in logged if log.dagster_event and log.dagster_event.is_step_materialization}
+    assert partitions == {partition_key(hours_ago(number)) for number in range(12, 0, -1)}
 
 
-def test_a_repair_that_changes_nothing_goes_no_further(lake, instance):
-    make(lake, HOURS, 1, instance)
-    before = {path: path.stat().st_mtime_ns for path in lake.house.lake.glob(f"{ROWS}/*/*/*")}
+def test_a_repair_that_changes_nothing_goes_no_further(made, instance):
+    before = {path: path.stat().st_mtime_ns for path in made.house.lake.glob(f"{ROWS}/*/*/*")}
 
-    lay(lake, hours_ago(12), watermark=2)
-    make(lake, 12, 12, instance)
+    lay(made, hours_ago(12), watermark=2)
+    make(made, 12, 12, instance)
 
-    after = {path: path.stat().st_mtime_ns for path in lake.house.lake.glob(f"{ROWS}/*/*/*")}
-    assert {path.parent for path in after.keys() - before.keys()} == {lake.house.hour_dir(ROWS, hours_ago(12))}
+    after = {path: path.stat().st_mtime_ns for path in made.house.lake.glob(f"{ROWS}/*/*/*")}
+    assert {path.parent for path in after.keys() - before.keys()} == {made.house.hour_dir(ROWS, hours_ago(12))}
 
 
-def test_a_run_that_died_while_repairing_is_brought_to_its_end_by_the_next(lake):
-    make(lake, HOURS, 1)
-    lay(lake, hours_ago(12), watermark=2, lift=100.0)
-    Chain(lake.house, "hour", VISIBLE_AFTER).make(hours_ago(12))  # and here it dies
+def test_a_run_that_died_while_repairing_is_brought_to_its_end_by_the_next(made):
+    lay(made, hours_ago(12), watermark=2, lift=100.0)
+    Chain(made.house, "hour", VISIBLE_AFTER).make(hours_ago(12))  # and here it dies
 
-    make(lake, 1, 1)
+    make(made, 1, 1)
 
-    assert_same(stored(lake), whole(lifted=12))
-    assert files.names(lake.house.locks / f"{ROWS}-unsettled") == []
+    assert_same(stored(made), whole(lifted=12))
+    assert files.names(made.house.locks / f"{ROWS}-unsettled") == []
 
 
 def test_the_month_before_is_made_again_with_a_month(tmp_path):

@@ -1,19 +1,49 @@
-"""The command line from outside: a process, its output, its exit code."""
+"""The command line from outside: its output and its exit code; of a process of its own where what is asked is the process itself."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+import structlog
+
+from orchestration.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def logging_of_the_verb_ends_with_the_test() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
 def tickhouse(*arguments: str, env: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """The program called in this process: a fresh one spends its first second on imports alone."""
+    code = 0
+    with (
+        redirect_stdout(io.StringIO()) as said,
+        redirect_stderr(io.StringIO()) as wrong,
+        patch.object(sys, "argv", ["tickhouse", *arguments]),
+        patch.object(sys, "stdin", io.StringIO(stdin)),
+        patch.dict(os.environ, env or {}),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return subprocess.CompletedProcess(arguments, code, said.getvalue(), wrong.getvalue())
+
+
+def process(*arguments: str, env: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
         cwd=ROOT,
@@ -44,7 +74,7 @@ def test_sql_prints_rows_as_json_lines(home: Path) -> None:
 
 
 def test_sql_is_read_from_standard_input_and_printed_as_csv(home: Path) -> None:
-    done = tickhouse("sql", "--home", str(home), "--format", "csv", stdin="select 1 as one, 'x' as letter")
+    done = process("sql", "--home", str(home), "--format", "csv", stdin="select 1 as one, 'x' as letter")
 
     assert done.stdout.splitlines() == ["one,letter", "1,x"]
 
@@ -57,7 +87,7 @@ def test_sql_says_when_rows_were_left_out(home: Path) -> None:
 
 
 def test_a_wrong_statement_is_one_sentence_and_exit_code_2(home: Path) -> None:
-    done = tickhouse("sql", "--home", str(home), "select * from candels")
+    done = process("sql", "--home", str(home), "select * from candels")
 
     assert done.returncode == 2
     assert done.stderr.startswith("tickhouse: ")
@@ -100,7 +130,7 @@ def test_verify_names_a_damaged_file_and_exits_1(home: Path, tmp_path: Path) -> 
     victim = next(path for path in sorted((copy / "lake" / "trades").glob("date=2026*/*/part-*.parquet")))
     victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
 
-    done = tickhouse("verify", "--home", str(copy))
+    done = process("verify", "--home", str(copy))
 
     assert done.returncode == 1
     assert victim.name in done.stdout
@@ -172,7 +202,7 @@ def test_decode_prints_the_promised_object(recordings: Path) -> None:
 def test_demo_refuses_to_delete_a_directory_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("keep me")
 
-    done = tickhouse("demo", "--once", "--home", str(tmp_path))
+    done = process("demo", "--once", "--home", str(tmp_path))
 
     assert done.returncode == 2
     assert (tmp_path / "thesis.txt").exists()
