@@ -13,7 +13,7 @@ import pytest
 
 from lake.catalog import publish
 from lake.paths import Home
-from tests.lake.laying import LaidLake
+from tests.lake.laying import LaidLake, emptied
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +29,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
 @pytest.fixture
 def bare(published: tuple[Home, Path]) -> Home:
     """An empty lake with its catalog."""
-    home, before = published
-    shutil.rmtree(home.root)
-    shutil.copytree(before, home.root)
-    return home
+    return emptied(published)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from datetime import date
@@ -22,6 +23,14 @@ from lake.registry import TRADE_TIMEFRAMES, candle_dataset, dataset
 from lake.transforms.candles import candles_from_trades
 from lake.wal import WalWriter
 from tests.lake.making import Clock, rows
+
+
+def emptied(published: tuple[Home, Path]) -> Home:
+    """The home of the fixture `published`, laid down anew as it was before any test."""
+    home, before = published
+    shutil.rmtree(home.root)
+    shutil.copytree(before, home.root)
+    return home
 
 
 class LaidLake:

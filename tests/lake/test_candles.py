@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from lake import query
+from lake.catalog import publish
 from lake.paths import Home
 from lake.registry import DAY_TIMEFRAMES, MONTH_TIMEFRAMES, TRADE_TIMEFRAMES
 from lake.transforms.candles import candles_from_trades
 from lake.transforms.timeframes import TIMEFRAMES
+from tests.lake.laying import LaidLake
 from tests.lake.making import HOUR, START, trade
 
 DAY = date(2026, 11, 21)
@@ -147,16 +149,25 @@ def test_candles_see_the_log_where_the_query_does(laid):
     assert_right(laid.home, market, log=True)
 
 
-@pytest.mark.parametrize("timeframe", TIMEFRAMES)
-def test_ohlcv_gives_any_timeframe_of_one_symbol(laid, timeframe):
-    market = Market()
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory):
+    """Trades of three hours of two days, one of them with its candles; only read."""
+    laid, market = LaidLake(tmp_path_factory.mktemp("two_days") / "home"), Market()
     laid.land("trades", *market.more(80, hour=0), *market.more(80, hour=5), *market.more(80, hour=30))
     laid.materialise(START)
+    laid.close()
+    publish(laid.home)
+    return laid.home, market
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_ohlcv_gives_any_timeframe_of_one_symbol(two_days, timeframe):
+    home, market = two_days
     expected = [row for row in market.candles(timeframe) if row["symbol"] == "ETH/USDT"]
 
-    assert_equal(shown(laid.home, f"FROM ohlcv('ETH/USDT', '{timeframe}')"), expected)
+    assert_equal(shown(home, f"FROM ohlcv('ETH/USDT', '{timeframe}')"), expected)
     kraken = [row for row in expected if row["exchange"] == "kraken"]
-    assert_equal(shown(laid.home, f"FROM ohlcv('ETH/USDT', '{timeframe}', venue := 'kraken')"), kraken)
+    assert_equal(shown(home, f"FROM ohlcv('ETH/USDT', '{timeframe}', venue := 'kraken')"), kraken)
 
 
 def test_ohlcv_names_the_timeframes_it_knows(laid):

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import condemned, query
-from lake.catalog import condemn, publish
+from lake.catalog import condemn
 from lake.cleanup import remove_superseded
-from tests.lake.laying import LaidLake
+from tests.lake.laying import LaidLake, emptied
 from tests.lake.making import HOUR, START, trade
 
 DAY = date(2026, 11, 21)
@@ -23,16 +23,13 @@ def numbers(laid: LaidLake) -> list[int]:
         return sorted(int(row[0]) for row in connection.execute("SELECT trade_id FROM trades").fetchall())
 
 
-def test_a_condemned_file_is_not_opened(tmp_path):
-    laid = LaidLake(tmp_path / "home")
+def test_a_condemned_file_is_not_opened(laid):
     for number in range(4):
         laid.land("trades", trade(number))
     laid.compact("trades", START)
     laid.compact_day("trades", DAY)
     laid.land("trades", trade(4))
     laid.compact_day("trades", DAY)
-    laid.close()
-    publish(laid.home)
     doomed = remove_superseded(laid.home, grace=1, dry_run=True).files
     assert {path.name.split("-")[0] for path in doomed} == {"part", "hour", "day"}
 
@@ -48,9 +45,8 @@ def test_a_condemned_file_is_not_opened(tmp_path):
 
 @settings(max_examples=5, deadline=None)
 @given(story=st.lists(st.sampled_from(["land", "late", "compact", "compact late", "day", "clean"]), min_size=2, max_size=10))
-def test_what_counts_is_never_left_out(tmp_path_factory, story):
-    laid = LaidLake(tmp_path_factory.mktemp("story") / "home")
-    publish(laid.home)
+def test_what_counts_is_never_left_out(published, story):
+    laid = LaidLake(emptied(published).root)
     landed = 0
     for what in story:
         at = START + (HOUR if "late" in what else 0)
@@ -68,15 +64,12 @@ def test_what_counts_is_never_left_out(tmp_path_factory, story):
     laid.close()
 
 
-def test_more_than_a_view_can_name_waits_for_the_next_time(tmp_path, monkeypatch):
+def test_more_than_a_view_can_name_waits_for_the_next_time(laid, monkeypatch):
     monkeypatch.setattr(condemned, "MOST_NAMES", 2)
-    laid = LaidLake(tmp_path / "home")
     laid.land("trades", trade(99, at=START + HOUR))
     for number in range(5):
         laid.land("trades", trade(number))
     laid.compact("trades", START)
-    laid.close()
-    publish(laid.home)
 
     doomed = remove_superseded(laid.home, grace=1, dry_run=True).files
     gone = condemn(laid.home, doomed)

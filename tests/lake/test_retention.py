@@ -2,7 +2,6 @@
 
 import pytest
 
-from lake.catalog import publish
 from lake.compact import compact_hour
 from lake.errors import RetentionError
 from lake.paths import DAY_US
@@ -14,12 +13,11 @@ OLD, NEW = hours_ago(24 * 40), hours_ago(24 * 20)
 
 
 @pytest.fixture
-def lake(tmp_path):
-    lake = lake_settings(tmp_path)
+def lake(bare):
+    lake = lake_settings(bare.root)
     land(lake, {"trades": trades(OLD)}, {"trades": trades(NEW)})
     compact_hour(lake.house, "trades", OLD, visible_after=0.2)
     wait_until_visible(lake)
-    publish(lake.house)
     return lake
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from lake.catalog import publish
 from lake.paths import HOUR_US, Hour
 from lake.sweep import sweep
 from tests.lake.laying import LaidLake
@@ -20,14 +19,12 @@ LINGER = 30.0
 
 
 @pytest.fixture
-def compacted(tmp_path: Path) -> LaidLake:
-    lake = LaidLake(tmp_path / "home")
+def compacted(laid: LaidLake) -> LaidLake:
     hour = Hour.of(time.time_ns() // 1000 - 30 * HOUR_US)
     for minute in range(3):
-        lake.land("trades", trade(minute, at=hour.start + minute * 60_000_000))
-    lake.compact("trades", hour.start)
-    publish(lake.home)
-    return lake
+        laid.land("trades", trade(minute, at=hour.start + minute * 60_000_000))
+    laid.compact("trades", hour.start)
+    return laid
 
 
 def parts(lake: LaidLake) -> list[Path]:
