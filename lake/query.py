@@ -27,6 +27,7 @@ from lake.registry import LANDED, dataset
 
 _INSTANT: Final = "getvariable('tickhouse_instant')"
 _BATCH_ROWS: Final = 65_536
+_AGAIN_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,16 @@ def execute(
     timer = _Timeout(connection, timeout_seconds)
     try:
         with timer:
-            return _fetch(connection.sql(sql, params=list(parameters)), limit)
+            result = _fetch(connection.sql(sql, params=list(parameters)), limit)
     except duckdb.InterruptException as error:
         if timer.expired:
             raise QueryError(f"the statement took longer than {timeout_seconds:g} seconds and was stopped") from error
         raise
     except duckdb.Error as error:
         raise QueryError(_one_line(error)) from error
+    if timer.expired:
+        raise QueryError(f"the statement took longer than {timeout_seconds:g} seconds")
+    return result
 
 
 def _fetch(relation: duckdb.DuckDBPyRelation | None, limit: int | None) -> Result:
@@ -140,25 +144,34 @@ def _fetch(relation: duckdb.DuckDBPyRelation | None, limit: int | None) -> Resul
 
 
 class _Timeout:
-    """Interrupts a connection when the block lasts longer than `seconds`; never if that is None."""
+    """Interrupts a connection when the block lasts longer than `seconds`; never if that is None.
+
+    Interrupts until the block ends: DuckDB forgets one that comes while a statement is planned, before it runs.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: float | None) -> None:
         self.expired = False
         self._connection = connection
-        self._timer = None if seconds is None else threading.Timer(seconds, self._expire)
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._watch = None if seconds is None else threading.Thread(target=self._expire, daemon=True)
 
     def _expire(self) -> None:
+        if self._ended.wait(self._seconds):
+            return
         self.expired = True
         self._connection.interrupt()
+        while not self._ended.wait(_AGAIN_SECONDS):
+            self._connection.interrupt()
 
     def __enter__(self) -> None:
-        if self._timer is not None:
-            self._timer.start()
+        if self._watch is not None:
+            self._watch.start()
 
     def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        if self._watch is not None:
+            self._ended.set()
+            self._watch.join()
 
 
 def _one_line(error: duckdb.Error) -> str:

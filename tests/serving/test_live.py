@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from lake import query
+from lake.paths import Hour
 from serving.events import DECODER, Book, BookDelta, Candle, Dropped, Event, Failed, Indicators, Subscribed, Trade, Window
 from serving.feed import Feed
 from serving.meters import Meters
@@ -118,15 +119,18 @@ def test_forming_candles_equal_the_candles_of_the_lake(lake: LaidLake, live: Ser
 
 
 def test_a_book_begins_whole_and_its_changes_lead_to_the_book_of_the_lake(lake: LaidLake, live: Served) -> None:
-    start = now_us() - 3 * MINUTE
-    lake.log("book_deltas", *book("kraken", start=start, frames=30, step=1_000_000))
+    # A book is known from the snapshot that opens its hour: what came lies in the hour that runs, however young that is.
+    now = now_us()
+    start = max(now - 3 * MINUTE, Hour.of(now).start)
+    step = max(1, (now - start) // 180)
+    lake.log("book_deltas", *book("kraken", start=start, frames=30, step=step))
 
     async def scenario() -> list[Event]:
         async with connect(f"{live.ws}/v1/live") as client:
             await subscribe(client, {"channel": "books", "exchange": "kraken", "symbol": "BTC/USDT"})
             first = await events_until(client, lambda found: of(Book, found))
             for part in range(10):
-                rows = book("kraken", start=start + 2 * MINUTE + part * 500_000, frames=6, step=50_000, first=1000 + 100 * part)[20:]
+                rows = book("kraken", start=start + (120 + part) * step, frames=6, step=max(1, step // 10), first=1000 + 100 * part)[20:]
                 lake.log("book_deltas", *rows)
             return first + await events_until(client, lambda found: len(of(BookDelta, found)) >= 50)
 
@@ -230,7 +234,7 @@ def test_a_receiver_that_is_slow_is_told_what_it_lost_and_nobody_else_loses_anyt
 
 
 def test_a_book_that_a_slow_receiver_lost_changes_of_begins_anew(lake: LaidLake) -> None:
-    lake.log("book_deltas", *book("okx", start=now_us() - MINUTE, frames=3, step=10))
+    lake.log("book_deltas", *book("okx", start=max(now_us() - MINUTE, Hour.of(now_us()).start), frames=3, step=10))
 
     async def scenario() -> list[Event]:
         reader = Reader(lake.home)

@@ -307,9 +307,9 @@ def test_a_second_receiver_of_one_replay_is_refused(reader: Reader) -> None:
 
 
 def test_the_command_prints_the_events_as_json_lines(past: Home) -> None:
-    from tests.orchestration.test_cli import tickhouse
+    from tests.orchestration.test_cli import process
 
-    done = tickhouse(
+    done = process(
         "replay",
         "--home",
         str(past.root),
