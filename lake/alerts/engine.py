@@ -75,7 +75,7 @@ class Market:
         """A trade; one that came later than a window is long is no news to it."""
         if timestamp > local + AHEAD_US:
             return
-        event = (timestamp, ordinal, str(identity), price, amount, price * amount, not sold)
+        event = (timestamp, ordinal, identity, price, amount, price * amount, not sold)
         for judged in self._trades:
             if local - timestamp > judged.window.length_us or not judged.window.add(event):
                 continue

@@ -81,7 +81,10 @@ class Firing:
         for row in sorted(rows, key=lambda each: (each["local_timestamp"], each["timestamp"])):
             key = (row["rule"], row["exchange"], row["symbol"], row["subject"])
             self._last[key] = _Last(row["timestamp"], RANK[row["severity"]])
-            self._groups[row["rule"]] = int(row["group_key"].rpartition("@")[2])
+            opened = row["group_key"].rpartition("@")[2]
+            # Whoever else writes alerts may group them by other keys: such a group is not gone on with.
+            if opened.removeprefix("-").isdecimal():
+                self._groups[row["rule"]] = int(opened)
 
     def quiet(self, rule: Rule, *, exchange: str, symbol: str, subject: str, timestamp: int, severity: Severity) -> bool:
         """Whether the rule keeps quiet: it fired within its cooldown, no less gravely."""

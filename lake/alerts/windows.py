@@ -5,19 +5,23 @@ Put here: the rolling window, the volume history by minute, the count of occurre
 A window is [end - length, end) and ends just behind its newest event, or where `advance` puts it. Its figures are those of
 `lake.transforms.liquidation_windows` over the same events, whatever order they come in and however often:
 
-* sums are whole numbers (a float times 2**200 is one), so taking an event out leaves exactly what would be there without it;
-* what lies between neighbours (price changes) is corrected where an event is put in or taken out;
-* the largest value is the head of a queue that only holds what nothing later exceeds.
+* what rules judge after every event (count, sums of values and amounts, first and last price) is at hand: the sums are whole numbers (a
+  float times 2**200 is one), so taking an event out leaves exactly what would be there without it;
+* what only an alert tells (largest, bought, vwap, volatility) is computed when it is asked for, from the events that are held.
 
-An event costs the same however long the window, in order or late; what has one timestamp leaves together.
+An event costs the same however long the window, in order or late, and about 60 bytes: a collector keeps hundreds of thousands of them.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
-from math import log, sqrt
+from math import sqrt
 from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 _UNIT: Final = 1 << 200
 _SCALE: Final = float(_UNIT)
@@ -26,24 +30,11 @@ _MOST: Final = 1e150
 _MINUTE_US: Final = 60_000_000
 _PER_CENT: Final = 100.0
 _SPARE: Final = 64
-"""Timestamps that have left are let go of when there are more than so many, and more than stay."""
+"""Events that have left are let go of when there are more than so many, and more than an eighth of those that stay."""
+_LONGEST_NUMBER: Final = 64
 
-Event: TypeAlias = tuple[int, int, str, float, float, float, bool]
-"""(timestamp us, ordinal, id, price, amount, value, whether its side is buy); the first three order events of one market."""
-
-
-class _Instant:
-    """The events of one timestamp, in order, and their sums: they come and leave together."""
-
-    __slots__ = ("amount", "bought", "events", "link", "quote", "squares", "total")
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.amount = self.quote = self.total = self.bought = 0
-        self.squares = 0
-        """Of the price changes between them."""
-        self.link = 0
-        """The square of the change from the last event before them to the first."""
+Event: TypeAlias = tuple[int, int, int | str, float, float, float, bool]
+"""(timestamp us, ordinal, id, price, amount, value, whether its side is buy); the first two order events of one market."""
 
 
 class RollingWindow:
@@ -51,16 +42,15 @@ class RollingWindow:
 
     __slots__ = (
         "_amount",
+        "_amounts",
         "_bought",
-        "_count",
         "_head",
-        "_ids",
-        "_instants",
-        "_quote",
-        "_squares",
-        "_tall",
+        "_keys",
+        "_ordinals",
+        "_prices",
         "_times",
         "_total",
+        "_values",
         "end",
         "length_us",
     )
@@ -69,143 +59,82 @@ class RollingWindow:
         self.length_us = length_us
         self.end = 0
         """First microsecond behind the window."""
-        self._times: list[int] = []
-        """Timestamps of the events, in order; those before `_head` have left."""
         self._head = 0
-        self._instants: dict[int, _Instant] = {}
-        self._ids: set[str] = set()
-        self._tall: deque[tuple[int, float]] = deque()
-        """(timestamp, value) of those that nothing later exceeds, the largest first."""
-        self._amount = self._quote = self._total = self._bought = self._squares = self._count = 0
+        """Columns of the events in order; those before `_head` have left."""
+        self._times = array("q")
+        self._ordinals = array("q")
+        self._keys = array("q")
+        self._prices = array("d")
+        self._amounts = array("d")
+        self._values = array("d")
+        self._bought = bytearray()
+        self._amount = self._total = 0
 
     def add(self, event: Event) -> bool:
-        """Take an event; False for one that is in the window already, lies before it, or has a price or amount that is none."""
-        timestamp, _, identity, price, amount, value, bought = event
-        if timestamp < self.end - self.length_us or identity in self._ids:
+        """Take an event; False for one that is in the window already, lies before it, or has a price or amount that is none.
+
+        Events are the same that have one timestamp and one id, a number or its digits.
+        """
+        timestamp, ordinal, identity, price, amount, value, bought = event
+        if timestamp < self.end - self.length_us:
             return False
         if not (0.0 < price < _MOST and 0.0 < amount < _MOST and 0.0 <= value < _MOST):
             return False
-        if timestamp >= self.end:
-            self.advance(timestamp + 1)
-        self._ids.add(identity)
-        self._count += 1
-        instant = self._link(event)
-        scaled = int(value * _SCALE)
-        self._total += scaled
-        instant.total += scaled
-        if bought:
-            self._bought += scaled
-            instant.bought += scaled
-        scaled = int(amount * _SCALE)
-        self._amount += scaled
-        instant.amount += scaled
-        scaled = int(price * amount * _SCALE)
-        self._quote += scaled
-        instant.quote += scaled
-        tall = self._tall
-        if not tall or tall[-1][0] <= timestamp:
-            while tall and tall[-1][1] <= value:
-                tall.pop()
-            tall.append((timestamp, value))
+        key = _key(identity)
+        times = self._times
+        if len(times) == self._head or timestamp > times[-1]:
+            place = len(times)
         else:
-            self._rank(timestamp, value)
+            first = bisect_left(times, timestamp, self._head)
+            place = bisect_right(times, timestamp, first)
+            if key in self._keys[first:place]:
+                return False
+            while place > first and self._ordinals[place - 1] > ordinal:
+                place -= 1
+        if timestamp >= self.end:
+            # Whoever is new ends the window, so that nothing behind `place` leaves; what leaves may be cut off before it.
+            place -= self._advance(timestamp + 1)
+        times.insert(place, timestamp)
+        self._ordinals.insert(place, ordinal)
+        self._keys.insert(place, key)
+        self._prices.insert(place, price)
+        self._amounts.insert(place, amount)
+        self._values.insert(place, value)
+        self._bought.insert(place, bought)
+        self._amount += int(amount * _SCALE)
+        self._total += int(value * _SCALE)
         return True
 
     def advance(self, end: int) -> None:
         """Let the window end at `end`, if that is later: what lies before its new beginning leaves it."""
-        if end <= self.end:
-            return
+        if end > self.end:
+            self._advance(end)
+
+    def _advance(self, end: int) -> int:
+        """How many events were cut off."""
         self.end = end
-        start = end - self.length_us
-        times = self._times
-        if self._head < len(times) and times[self._head] < start:
-            self._leave(start)
-        tall = self._tall
-        while tall and tall[0][0] < start:
-            tall.popleft()
-
-    def _leave(self, start: int) -> None:
-        """Take out what lies before `start`."""
-        times, instants, ids, head = self._times, self._instants, self._ids, self._head
-        total = bought = amount = quote = squares = count = 0
-        while head < len(times) and times[head] < start:
-            gone = instants.pop(times[head])
-            head += 1
-            total += gone.total
-            bought += gone.bought
-            amount += gone.amount
-            quote += gone.quote
-            squares += gone.squares + gone.link
-            count += len(gone.events)
-            for event in gone.events:
-                ids.discard(event[2])
-        if head < len(times):
-            first = instants[times[head]]
-            squares += first.link
-            first.link = 0
-        self._total -= total
-        self._bought -= bought
+        start, times, head = end - self.length_us, self._times, self._head
+        if head == len(times) or times[head] >= start:
+            return 0
+        stays = bisect_left(times, start, head)
+        amount = total = 0
+        for gone in self._amounts[head:stays]:
+            amount += int(gone * _SCALE)
+        for gone in self._values[head:stays]:
+            total += int(gone * _SCALE)
         self._amount -= amount
-        self._quote -= quote
-        self._squares -= squares
-        self._count -= count
-        if head > _SPARE and head > len(times) // 2:
-            del times[:head]
-            head = 0
-        self._head = head
-
-    def _link(self, event: Event) -> _Instant:
-        """Put an event between its neighbours, and what lies between prices right."""
-        times, instants = self._times, self._instants
-        timestamp = event[0]
-        instant = instants.get(timestamp)
-        if instant is None:
-            instant = instants[timestamp] = _Instant()
-            number = len(times) if not times or times[-1] < timestamp else bisect_left(times, timestamp, self._head)
-            times.insert(number, timestamp)
-            place = 0
-        else:
-            number = len(times) - 1 if times[-1] == timestamp else bisect_left(times, timestamp, self._head)
-            place = len(instant.events) if instant.events[-1] < event else bisect_left(instant.events, event)
-        within = instant.events
-        squares = 0
-        if place:
-            squares += _square(within[place - 1], event)
-            if place < len(within):
-                squares += _square(event, within[place]) - _square(within[place - 1], within[place])
-            instant.squares += squares
-        else:
-            if within:
-                squares += _square(event, within[0])
-                instant.squares += squares
-            if number > self._head:
-                link = _square(instants[times[number - 1]].events[-1], event)
-                squares += link - instant.link
-                instant.link = link
-        if place == len(within) and number + 1 < len(times):
-            following = instants[times[number + 1]]
-            link = _square(event, following.events[0])
-            squares += link - following.link
-            following.link = link
-        self._squares += squares
-        within.insert(place, event)
-        return instant
-
-    def _rank(self, timestamp: int, value: float) -> None:
-        """Give a late value its place among those that nothing later exceeds."""
-        tall = self._tall
-        place = len(tall)
-        while place and tall[place - 1][0] > timestamp:
-            place -= 1
-        if place < len(tall) and tall[place][1] >= value:
-            return
-        while place and tall[place - 1][1] <= value:
-            place -= 1
-            del tall[place]
-        tall.insert(place, (timestamp, value))
+        self._total -= total
+        self._head = stays
+        if stays <= _SPARE or stays <= (len(times) - stays) // 8:
+            return 0
+        for column in (times, self._ordinals, self._keys, self._prices, self._amounts, self._values):
+            del column[:stays]
+        del self._bought[:stays]
+        self._head = 0
+        return stays
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._times) - self._head
 
     @property
     def total(self) -> float:
@@ -215,12 +144,12 @@ class RollingWindow:
     @property
     def bought(self) -> float:
         """Sum of the values of events whose side is buy."""
-        return self._bought / _UNIT
+        return float(self._of(self._values)[self._sides()].sum())
 
     @property
     def sold(self) -> float:
         """Sum of the values of the others."""
-        return (self._total - self._bought) / _UNIT
+        return float(self._of(self._values)[~self._sides()].sum())
 
     @property
     def volume(self) -> float:
@@ -230,29 +159,41 @@ class RollingWindow:
     @property
     def vwap(self) -> float:
         """Sum of price x amount / sum of amount, quote units; of a window that holds an event."""
-        return self._quote / self._amount
+        return float((self._of(self._prices) * self._of(self._amounts)).sum()) / self.volume
 
     @property
     def largest(self) -> float:
         """Greatest value of an event; 0 for an empty window."""
-        return self._tall[0][1] if self._tall else 0.0
+        return float(self._of(self._values).max(initial=0.0))
 
     @property
     def price_change_pct(self) -> float:
         """From the first event to the last, per cent; 0 for an empty window."""
-        if not self._count:
+        if not len(self):
             return 0.0
-        first = self._instants[self._times[self._head]].events[0][3]
-        return (self._instants[self._times[-1]].events[-1][3] - first) / first * _PER_CENT
+        first = self._prices[self._head]
+        return (self._prices[-1] - first) / first * _PER_CENT
 
     @property
     def volatility(self) -> float:
         """Realised: root of the sum of squared log price changes from event to event, per cent."""
-        return sqrt(self._squares / _UNIT) * _PER_CENT
+        prices = self._of(self._prices)
+        changes = np.log(prices[1:] / prices[:-1])
+        return sqrt(float((changes * changes).sum())) * _PER_CENT
+
+    def _of(self, column: array[float]) -> npt.NDArray[np.float64]:
+        """A view on what is held of a column; an array that has views cannot grow, so none may be kept."""
+        return np.frombuffer(column, np.float64)[self._head :]
+
+    def _sides(self) -> npt.NDArray[np.bool_]:
+        return np.frombuffer(self._bought, np.bool_)[self._head :]
 
 
-def _square(earlier: Event, later: Event) -> int:
-    return int(log(later[3] / earlier[3]) ** 2 * _SCALE)
+def _key(identity: int | str) -> int:
+    """Stands for an id among the events of one timestamp: the number itself, of digits the number, of other text its hash."""
+    if isinstance(identity, str) and len(identity) <= _LONGEST_NUMBER and identity.isdecimal():
+        return hash(int(identity))
+    return hash(identity)
 
 
 class VolumeHistory:

@@ -35,6 +35,8 @@ _PASSING: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What a statement meets between a server's farewell and the end of its connection; it is none of the interface's errors.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
@@ -53,8 +55,6 @@ _PASSING: Final = (
 
 def passes(error: BaseException) -> bool:
     """Whether another attempt may help. Everything else is an answer that would be the same again."""
-    if isinstance(error, asyncpg.InternalClientError):
-        return False
     return isinstance(error, _PASSING) or _refreshing(error)
 
 
@@ -128,7 +128,7 @@ class Server:
                 return await work()
             except TimescaleError:
                 raise
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
                 if not passes(error):
                     raise ServerRefused(address=self.address, doing=doing, reason=said(error)) from error
                 if number == self.settings.timescale_attempts:

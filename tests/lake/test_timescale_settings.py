@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from lake.timescale.errors import ServerUnavailable, TimescaleSettingError
-from lake.timescale.server import Server, passes
+from lake.timescale.server import Server, passes, run
 from lake.timescale.settings import TimescaleSettings, timescale_settings
 from lake.timescale.status import status
 
@@ -105,6 +105,21 @@ def test_a_refresh_that_met_another_is_tried_again_under_whatever_code() -> None
         True,
         False,
     )
+
+
+def test_what_a_statement_meets_behind_the_farewell_of_a_server_is_tried_again() -> None:
+    tried = 0
+
+    async def work() -> int:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+        return tried
+
+    server = Server("postgresql://u@127.0.0.1/d", TimescaleSettings(timescale_attempts=2, timescale_backoff_seconds=0.01))
+
+    assert run(server.attempt("asking", work)) == 2
 
 
 def test_retention_is_days_by_table() -> None:

@@ -254,6 +254,21 @@ def test_a_state_restored_from_rows_says_what_the_state_before_would_have_said()
     assert (graver.severity, graver.group_key) == ("HIGH", alert.group_key)
 
 
+def test_a_row_that_somebody_else_grouped_cools_down_and_opens_a_group_of_its_own():
+    rules = alert_rules('[rules.f]\nkind = "funding"\ncooldown_seconds = 600\nthresholds = { LOW = 0.001, HIGH = 0.003 }')
+    foreign = {"rule": "f", "exchange": "okx", "symbol": "X", "subject": "", "severity": "LOW", "group_key": "theirs"}
+    firing = Firing()
+    firing.restore([{**foreign, "timestamp": START, "local_timestamp": START}])
+
+    def say(at: int, value: float) -> Alert | None:
+        return firing.offer(rules["f"], Measured(timestamp=at, value=value, exchange="okx", symbol="X"), local=at)
+
+    assert say(START + SECOND, 0.002) is None
+    graver = say(START + 2 * SECOND, 0.004)
+    assert graver is not None
+    assert graver.group_key == f"f@{START + 2 * SECOND}"
+
+
 def test_the_same_figure_gives_the_same_id_and_another_severity_another():
     rule = alert_rules('[rules.f]\nkind = "funding"\nthresholds = { LOW = 0.001, HIGH = 0.003 }')["f"]
     figures = [0.001, 0.002, 0.004]

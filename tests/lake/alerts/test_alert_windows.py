@@ -25,11 +25,13 @@ AMOUNTS = st.floats(1e-8, 1e6)
 def arrivals(draw: st.DrawFn) -> list[Event]:
     """Events of eight minutes, many of one instant, in the order in which they arrive: late, out of order, and some twice."""
     number = draw(st.integers(1, 40))
-    events = []
-    for index in range(number):
+    ordinals = draw(st.permutations(range(number)))
+    events: list[Event] = []
+    for index, ordinal in enumerate(ordinals):
         instant = START + draw(st.integers(0, 8 * 12)) * 5 * SECOND + draw(st.sampled_from((0, 0, 1)))
         price, amount = draw(PRICES), draw(AMOUNTS)
-        events.append((instant, draw(st.integers(0, 2)), f"id{index}", price, amount, price * amount, draw(st.booleans())))
+        identity = draw(st.sampled_from((index, str(index), f"id{index}")))
+        events.append((instant, ordinal, identity, price, amount, price * amount, draw(st.booleans())))
     again = draw(st.lists(st.sampled_from(events), max_size=10))
     if draw(st.booleans()):
         late = {id(event): draw(st.integers(0, 4 * 60)) * SECOND for event in events}
@@ -39,7 +41,9 @@ def arrivals(draw: st.DrawFn) -> list[Event]:
 
 def recomputed(events: set[Event], end: int) -> dict[str, object] | None:
     """The row of `liquidation_windows` that ends at `end`, of events each of which counts once."""
-    rows = [(*("binance", "BTC/USDT", "exchange"), *event[:3], "buy" if event[6] else "sell", *event[3:6]) for event in events]
+    rows = [
+        (*("binance", "BTC/USDT", "exchange"), *event[:2], str(event[2]), "buy" if event[6] else "sell", *event[3:6]) for event in events
+    ]
     frame = pl.DataFrame(rows, schema=list(EVENT_COLUMNS), orient="row").with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
     made = liquidation_windows(frame, START, window_seconds=LENGTH // SECOND, threshold_usd=1.0)
     found = made.filter(pl.col("timestamp").dt.epoch("us") == end - MINUTE).to_dicts()
@@ -107,6 +111,24 @@ def test_an_event_that_lies_before_the_window_or_is_no_number_changes_nothing():
 
     assert [window.add(event) for event in refused] == [False] * len(refused)
     assert (len(window), window.total) == (1, 100.0)
+
+
+def test_an_id_of_digits_is_the_number_it_came_as():
+    window = RollingWindow(10 * SECOND)
+    for identity in (7, "7", "12345678901234567890123", 12345678901234567890123, "a7", "9" * 5000):
+        window.add((START, 0, identity, 100.0, 1.0, 100.0, True))
+
+    assert len(window) == 4
+
+
+def test_what_has_left_is_let_go_of():
+    window = RollingWindow(10 * SECOND)
+    for number in range(10_000):
+        window.add((START + number * SECOND // 10, number, number, 100.0, 1.0, 100.0, True))
+
+    assert len(window) == 100
+    assert len(window._times) <= len(window) + 65
+    assert len({len(column) for column in (window._times, window._prices, window._amounts, window._values, window._bought)}) == 1
 
 
 def test_the_history_is_the_average_of_the_whole_minutes_before_the_window():
