@@ -73,12 +73,11 @@ DEFAULT_GAPS: Mapping[str, int | tuple[int, ...]] = {
 READY: tuple[str, ...] = ("binance", "bitfinex", "bitget", "bybit", "coinbase", "gateio", "htx", "kraken", "kucoin", "mexc", "okx")
 """Exchanges that the suite runs; TICKHOUSE_FAULTS=name,name runs others."""
 
-RATES: Mapping[str, float] = {"bitfinex": 500.0, "coinbase": 350.0, "kraken": 250.0}
-"""Messages a second and market where the usual ones would be too few: most of Bitfinex's are levels, checksums and second copies; on Coinbase
-a symbol must trade often enough that ids that start over are met in the stream, and not first in a snapshot that answers a renewed subscription."""
+RATES: Mapping[str, float] = {"bitfinex": 500.0, "kraken": 250.0}
+"""Messages a second and market where the usual ones would be too few: most of Bitfinex's are levels, checksums and second copies."""
 USUAL_RATE = 130.0
 
-TRADES_BEFORE: Mapping[str, int] = {"coinbase": 40, "gateio": 40}
+TRADES_BEFORE: Mapping[str, int] = {"gateio": 40}
 """Trades of each symbol before the first fault, where more than a few are needed: ids of Gate.io's futures show a hole only once enough of
 them have followed each other."""
 FEW_TRADES = 10

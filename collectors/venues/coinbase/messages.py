@@ -68,6 +68,7 @@ class Envelope(Struct, frozen=True, gc=False):
 
     channel: str = ""
     type: str = ""
+    timestamp: str = ""
     sequence_num: int | None = None
     message: str = ""
     reason: str = ""

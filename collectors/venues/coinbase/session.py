@@ -30,7 +30,7 @@ _CONTROL: Final = frozenset({"subscriptions", "heartbeats"})
 _SOLD: Final = {"BUY": True, "SELL": False, "buy": True, "sell": False}
 """Whether the TAKER sold, by the side the venue sends, which is the maker's."""
 RESTARTED: Final = 8
-"""Late frames that count up by one in a row until the count is taken to have started over."""
+"""Late frames that count up by one in a row until the count is taken to have started over, where no time of theirs tells it before."""
 PLAIN: Final = Contract()
 
 
@@ -114,6 +114,8 @@ class AdvancedSession(ProductSession):
     def __init__(self, writer: RowWriter, *, instruments: dict[str, Instrument], linked: bool) -> None:
         super().__init__(writer, instruments=instruments, linked=linked)
         self._last: int | None = None
+        self._sent = ""
+        """When the venue sent the frame that was numbered `_last`, as it says it."""
         self._late = 0
         self._late_run = 0
 
@@ -150,7 +152,7 @@ class AdvancedSession(ProductSession):
                 return self._books(frame, received)
             case "market_trades":
                 return self._trades(frame, received)
-        self._count(envelope.sequence_num, received)
+        self._count(envelope.sequence_num, envelope.timestamp, received=received)
         if envelope.channel == "subscriptions" and bytes(envelope.events):
             for event in wire.decode_subscriptions(envelope.events):
                 self.subscribed(event)
@@ -161,7 +163,7 @@ class AdvancedSession(ProductSession):
 
     def _trades(self, frame: bytes, received: int | None) -> Outcome:
         message = wire.decode_trades(frame)
-        self._count(message.sequence_num, received)
+        self._count(message.sequence_num, message.timestamp, received=received)
         past = any(event.type == "snapshot" for event in message.events)
         symbols = self.take_trades((trade for event in message.events for trade in event.trades), received=received)
         if past:
@@ -173,7 +175,7 @@ class AdvancedSession(ProductSession):
         message = wire.decode_book(frame)
         sent = wire.event_time(message.timestamp) if message.timestamp else None
         ready = [(event, *self._levels(event, sent)) for event in message.events if self.admits(event.product_id)]
-        in_time = self._count(message.sequence_num, received)
+        in_time = self._count(message.sequence_num, message.timestamp, received=received)
         for event, bids, asks, time in ready:
             feed = self.book_feed(self.symbol(event.product_id))
             rows = len(event.updates)
@@ -207,33 +209,37 @@ class AdvancedSession(ProductSession):
             raise FrameError(EXCHANGE, f"book frame of {event.product_id} has no time")
         return contract.levels(bids), contract.levels(asks), time
 
-    def _count(self, number: int | None, received: int | None) -> bool:
+    def _count(self, number: int | None, sent: str, *, received: int | None) -> bool:
         """Follow the count of frames; False when a frame comes late, so that its book frames are older than the book."""
         last = self._last
         if number is None:
             return True
-        if not self.linked or last is None or number == last + 1:
-            self._last = number
-            self._late_run = 0
-            return True
-        if number > last:
-            self._lose(last, number, received=received)
-            return True
-        self._late_run = self._late_run + 1 if number == self._late + 1 else 1
-        self._late = number
-        if self._late_run < RESTARTED:
-            return False
-        self._lose(last, number, received=received)
+        if self.linked and last is not None:
+            if number <= last:
+                if number != self._late or not self._late_run:
+                    self._late_run = self._late_run + 1 if number == self._late + 1 else 1
+                self._late = number
+                if self._late_run < RESTARTED and not _after(sent, self._sent):
+                    return False
+            # A count that starts over while it is low soon reaches the number it had and goes on behind it: a run of late frames
+            # just before may have been new ones.
+            run = self._late_run
+            if number != last + 1 or run > 1:
+                self._lose(last, self._late - run + 1 if run > 1 else number, received=received)
+        self._last, self._sent, self._late_run = number, sent, 0
         return True
 
     def _lose(self, last: int, number: int, *, received: int | None) -> None:
-        self._last = number
-        self._late_run = 0
         for feed in self.book_feeds.values():
             now = received if received is not None else feed.last_time
             if feed.live and now is not None:
                 feed.lost("sequence", now=now, from_sequence=last, to_sequence=number)
         self.renew()
+
+
+def _after(sent: str, other: str) -> bool:
+    """Whether a frame was sent after another, which a late one never was. Times are texts of one form, in UTC, without trailing zeros."""
+    return bool(other) and sent.rstrip("Z") > other.rstrip("Z")
 
 
 def _number(row: tuple[int, int, bool | None, float, float, str]) -> int:
