@@ -5,7 +5,7 @@ Put here: the two classes and shared columns. Keep out: any dataset (those stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -48,13 +48,12 @@ class Dataset:
     landed: bool
     span: Span = "hour"
     extra: tuple[tuple[str, str], ...] = ()
+    schema: pa.Schema = field(init=False, repr=False, compare=False)
+    """The Arrow schema, column comments as field metadata under `comment`; made once, for every file and batch asks for it."""
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema, column comments as field metadata under `comment`."""
-        return pa.schema(
-            [pa.field(c.name, c.type, c.nullable, metadata={"comment": c.comment}) for c in self.columns],
-        )
+    def __post_init__(self) -> None:
+        fields = [pa.field(c.name, c.type, c.nullable, metadata={"comment": c.comment}) for c in self.columns]
+        object.__setattr__(self, "schema", pa.schema(fields))
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError if there is none."""

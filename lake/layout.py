@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
 
 from lake import files, parquet
 from lake.errors import LakeFormatError
@@ -53,7 +56,19 @@ def check_format(home: Home) -> None:
 def _lay(dataset: Dataset, directory: Path, name: str) -> None:
     if (directory / name).exists():
         return
-    empty = dataset.schema.empty_table()
-    metadata = parquet.Metadata(dataset=dataset.name)
-    staged = files.stage(directory, lambda _: name, lambda path: parquet.write_parquet(dataset, empty, path, metadata))
-    staged.path.replace(directory / name)
+    content = _empty(dataset.name)
+
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    files.stage(directory, lambda _: name, write).path.replace(directory / name)
+
+
+@cache
+def _empty(name: str) -> bytes:
+    """The file of no rows of a dataset; the same in every tier and home."""
+    dataset = DATASETS[name]
+    sink = pa.BufferOutputStream()
+    parquet.write_parquet(dataset, dataset.schema.empty_table(), sink, parquet.Metadata(dataset=name))
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

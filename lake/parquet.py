@@ -166,7 +166,7 @@ class LakeWriter:
     Row groups, and so the bytes, follow from the rows alone, not from the pieces. Close it with the metadata, or leave the block.
     """
 
-    def __init__(self, dataset: Dataset, path: Path, *, level: int = PART_LEVEL) -> None:
+    def __init__(self, dataset: Dataset, path: Path | pa.NativeFile, *, level: int = PART_LEVEL) -> None:
         self._dataset = dataset
         self._group_rows = GROUP_ROWS if dataset.landed else DERIVED_GROUP_ROWS
         self._writer = pq.ParquetWriter(path, dataset.schema, **writer_options(dataset, level))
@@ -237,7 +237,7 @@ def _rows(pieces: list[pa.Table]) -> int:
     return sum(piece.num_rows for piece in pieces)
 
 
-def write_parquet(dataset: Dataset, table: pa.Table, path: Path, metadata: Metadata, *, level: int = PART_LEVEL) -> None:
+def write_parquet(dataset: Dataset, table: pa.Table, path: Path | pa.NativeFile, metadata: Metadata, *, level: int = PART_LEVEL) -> None:
     """Write sorted rows of `dataset` to `path`. The same rows and metadata always give the same bytes."""
     with LakeWriter(dataset, path, level=level) as writer:
         writer.write(table)
