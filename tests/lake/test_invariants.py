@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -82,9 +83,18 @@ def stalling(clock: Clock, seconds: float) -> Iterator[None]:
 def ids_at(home: Home, name: str, at_us: int) -> list[int]:
     """The row numbers a reader of instant `at_us` sees, in files and log."""
     column = "trade_id" if name == "trades" else "sequence"
-    tables = [pq.read_table(file.path, columns=[column], partitioning=None) for file in visible_files(home, name, at_us=at_us)]
-    tables.append(wal_rows(home, name, at_us=at_us).select([column]))
-    return [int(number) for table in tables for number in table[column].to_pylist()]
+    found = [number for file in visible_files(home, name, at_us=at_us) for number in ids_in(file.path, column, file.path.stat().st_ino)]
+    return found + _numbers(wal_rows(home, name, at_us=at_us), column)
+
+
+@lru_cache(maxsize=4096)
+def ids_in(path: Path, column: str, inode: int) -> list[int]:
+    """Read once, for readers at many instants see the same file; one that took its name would be another inode."""
+    return _numbers(pq.read_table(path, columns=[column], partitioning=None), column)
+
+
+def _numbers(table: pa.Table, column: str) -> list[int]:
+    return [int(number) for number in table[column].to_pylist()]
 
 
 class Storage(RuleBasedStateMachine):
