@@ -5,12 +5,15 @@ Put here: membership tests that stay small for ever. Keep out: rows, gaps, socke
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from bisect import bisect_right
 from typing import Final
 
 MAX_RUNS: Final = 16_384
 """Runs of ids kept; beyond, the two oldest become one, so that ids missed long ago count as seen."""
+
+_FEWEST_SLOTS: Final = 64
 
 
 class SeenIds:
@@ -88,19 +91,83 @@ class SeenIds:
 
 
 class RecentKeys:
-    """The last `size` keys seen, for events without a growing id."""
+    """The last `size` keys seen, for events without a growing id: text, numbers, or tuples of them.
 
-    __slots__ = ("_keys", "_size")
+    A key is kept as 64 bits of its digest, 13 to 32 bytes each all told, where the keys themselves take two hundred and more: a market
+    keeps ten thousand. That a new key has the digest of one of those happens once in 10**15.
+    """
+
+    __slots__ = ("_next", "_order", "_size", "_slots")
 
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
-        self._keys: dict[object, None] = {}
+        self._order = array("Q")
+        """Digests as they came; once there are `size` of them, `_next` is the oldest and is written over."""
+        self._next = 0
+        self._slots = array("Q", bytes(8 * _FEWEST_SLOTS))
+        """Hash table with linear probing; 0 is free."""
+
+    def __getstate__(self) -> tuple[int, list[int]]:
+        return self._size, (self._order[self._next :] + self._order[: self._next]).tolist()
+
+    def __setstate__(self, state: tuple[int, list[int]]) -> None:
+        RecentKeys.__init__(self, state[0])
+        for digest in state[1]:
+            self._add(digest)
+
+    def __contains__(self, key: object) -> bool:
+        return self._slots[self._place(_digest(key))] != 0
 
     def add(self, key: object) -> bool:
         """Note a key; False when it is among the last ones seen."""
-        if key in self._keys:
+        return self._add(_digest(key))
+
+    def _add(self, digest: int) -> bool:
+        place = self._place(digest)
+        if self._slots[place]:
             return False
-        self._keys[key] = None
-        if len(self._keys) > self._size:
-            del self._keys[next(iter(self._keys))]
+        self._slots[place] = digest
+        if len(self._order) < self._size:
+            self._order.append(digest)
+            if 3 * len(self._order) > 2 * len(self._slots):
+                self._grow()
+            return True
+        # Behind the new one, so that not even a size of one ever loses it.
+        self._forget(self._order[self._next])
+        self._order[self._next] = digest
+        self._next = (self._next + 1) % self._size
         return True
+
+    def _place(self, digest: int) -> int:
+        """Where a digest stands, or would stand."""
+        slots = self._slots
+        mask = len(slots) - 1
+        place = digest & mask
+        while (found := slots[place]) and found != digest:
+            place = (place + 1) & mask
+        return place
+
+    def _grow(self) -> None:
+        self._slots = array("Q", bytes(16 * len(self._slots)))
+        for digest in self._order:
+            self._slots[self._place(digest)] = digest
+
+    def _forget(self, digest: int) -> None:
+        """Free its slot, and let those move up that probed past it (Knuth, The Art of Computer Programming 3, 6.4, algorithm R)."""
+        slots = self._slots
+        mask = len(slots) - 1
+        free = place = self._place(digest)
+        while True:
+            place = (place + 1) & mask
+            found = slots[place]
+            if not found:
+                break
+            if (place - found) & mask >= (place - free) & mask:
+                slots[free] = found
+                free = place
+        slots[free] = 0
+
+
+def _digest(key: object) -> int:
+    text = key if isinstance(key, str) else repr(key)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1

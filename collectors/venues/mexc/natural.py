@@ -35,9 +35,6 @@ class Landed(RecentKeys):
 
     __slots__ = ()
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
-
     def note(self, natural: Natural) -> None:
         """One more such trade has landed."""
         place = 1
