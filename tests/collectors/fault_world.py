@@ -56,7 +56,8 @@ class World:
         self.simulated = Simulator(root, exchanges=exchange, rate=rate, arguments=["--symbols", ",".join(self.symbols)])
         # One threshold whatever the streams teach: a pause of a busy machine must not make a stall too short to be noticed.
         silence = {f"TICKHOUSE_STALL_{bound}_SECONDS": str(SILENT_SECONDS) for bound in ("FLOOR", "FIRST", "CAP")}
-        settings = {**silence, "TICKHOUSE_BREAKER_COOLDOWN_SECONDS": "1"}
+        # Parts are many rows each: what is looked at again and again is read from few files.
+        settings = {**silence, "TICKHOUSE_BREAKER_COOLDOWN_SECONDS": "1", "TICKHOUSE_ROLL_SECONDS": "10"}
         self.running = Running(root, self.simulated.endpoints, symbols={exchange: list(self.symbols)}, settings=settings)
 
     def kill(self) -> None:
