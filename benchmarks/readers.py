@@ -39,7 +39,7 @@ BATCH = 40
 
 BARE = """
 import json, sys, time, duckdb
-catalog, progress, stop, held = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] == 'held'
+catalog, progress, stop, rest, held = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5] == 'held'
 from pathlib import Path
 connection, opened = None, 0
 while True:
@@ -60,6 +60,7 @@ while True:
     print(json.dumps([floor, count, unique, ceiling, given - asked]), flush=True)
     if last:
         break
+    time.sleep(rest)
 """
 
 WITH_LOG = """
@@ -67,7 +68,7 @@ import json, sys, time
 from pathlib import Path
 from lake.paths import Home
 from lake.query import run_sql
-home, progress, stop = Home(Path(sys.argv[1]).parent), sys.argv[2], sys.argv[3]
+home, progress, stop, rest = Home(Path(sys.argv[1]).parent), sys.argv[2], sys.argv[3], float(sys.argv[4])
 while True:
     last = Path(stop).exists()
     floor = json.loads(Path(progress).read_text())['acknowledged']
@@ -78,6 +79,7 @@ while True:
     print(json.dumps([floor, answer['n'], answer['d'], ceiling, given - asked]), flush=True)
     if last:
         break
+    time.sleep(rest)
 """
 
 
@@ -212,7 +214,7 @@ def run(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     progress = Progress(root / "progress.json")
     progress.tell()
     stop = root / "stop"
-    arguments = [str(home.catalog), str(progress.path), str(stop)]
+    arguments = [str(home.catalog), str(progress.path), str(stop), str(options.rest)]
     programs = {
         "fresh connection": [BARE, *arguments, "fresh"],
         "held connection": [BARE, *arguments, "held"],
@@ -262,6 +264,7 @@ def main() -> int:
     parser.add_argument("--grace", type=float, default=10.0, help="seconds until superseded files are removed; 0 keeps them")
     parser.add_argument("--linger", type=float, default=1.5, help="seconds in which earlier queries end")
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between rolls")
+    parser.add_argument("--rest", type=float, default=0.0, help="seconds between the queries of a reader")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="readers-") as root:
         report = run(options, Path(root))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_readers_never_see_a_duplicate_a_drop_or_an_error_while_parts_roll_and_hours_compact():
-    command = [sys.executable, "-m", "benchmarks.readers", "--rolls", "15", "--compactions", "6", "--grace", "3"]
+    command = [sys.executable, "-m", "benchmarks.readers", "--rolls", "15", "--compactions", "6", "--grace", "3", "--rest", "0.1"]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
