@@ -121,7 +121,7 @@ def test_the_same_day_and_month_come_out_in_the_same_bytes_whatever_stood_betwee
         laid.land("trades", *(trade(number, at=START + number * 7_919_000_000, price=100 + number % 13 * 0.07) for number in range(60)))
         if "hours" in between:
             for hour in range(0, 132, 2):
-                laid.materialise(START + hour * HOUR)
+                laid.materialise(START + hour * HOUR, ("1h",))  # longer candles are made of these alone
         if "days" in between:
             for day in range(5):
                 laid.materialise_longer(START + day * 24 * HOUR, ("1d",))
