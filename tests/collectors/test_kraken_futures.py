@@ -195,6 +195,16 @@ def test_a_repeated_update_is_left_out_and_one_of_a_new_count_renews() -> None:
     assert socket.commands() == renewed("book")
 
 
+@pytest.mark.parametrize("last", [2, 12, 60_000])
+def test_a_count_that_starts_over_while_it_is_low_does_not_pass_for_late_updates(last: int) -> None:
+    socket = Socket()
+    socket.snapshot(last)
+    socket.delta(1)
+    (gap,) = socket.rows("gaps")
+    assert (gap["kind"], gap["from_sequence"], gap["to_sequence"]) == ("sequence", last, 1)
+    assert socket.commands() == renewed("book")
+
+
 def test_amounts_below_zero_delete_and_linear_amounts_are_base_units() -> None:
     socket = Socket()
     socket.snapshot(10)

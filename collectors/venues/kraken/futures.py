@@ -33,11 +33,15 @@ _MATCHED: Final = frozenset({"fill", "liquidation"})
 
 
 def follows(applied: int, previous: int | None, sequence: int) -> Follows:
-    """Each update carries the sequence after the last one, the snapshot's included."""
+    """Each update carries the sequence after the last one, the snapshot's included.
+
+    One far behind the last, or not above half of it, is of a count that has started over, which is a gap like any other.
+    """
     del previous
     if sequence == applied + 1:
         return Follows.NEXT
-    return Follows.STALE if applied - STARTED_OVER < sequence <= applied else Follows.AHEAD
+    late = max(applied - STARTED_OVER, applied // 2) < sequence <= applied
+    return Follows.STALE if late else Follows.AHEAD
 
 
 class FuturesSession(BaseSession):
