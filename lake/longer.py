@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -26,6 +27,9 @@ from lake.visible import hour_watermark
 
 Sift = Callable[[pl.DataFrame], pl.DataFrame]
 """Leaves out the trades that may not enter a candle."""
+
+_NO_CANDLES: Final = CANDLE_SCHEMA.to_frame()
+"""Of each of the hours of a month that are empty: made once, for making it takes longer than looking the hour up."""
 
 
 def longer_span(timeframe: str) -> Span:
@@ -61,7 +65,7 @@ def shorter_candles(
         found = [reader.hour(hour) for hour in map(Hour, range(start, end, HOUR_US))]
     else:
         found = [reader.day(Period.of(day, "day")) for day in range(start, end, DAY_US)]
-    return pl.concat([CANDLE_SCHEMA.to_frame(), *(frame for frame, _ in found)]), max((mark for _, mark in found), default=0)
+    return pl.concat([_NO_CANDLES, *(frame for frame, _ in found)]), max((mark for _, mark in found), default=0)
 
 
 def _reach(timeframe: str, period: Period) -> tuple[int, int]:
@@ -85,7 +89,7 @@ class _Reader:
         if made is not None and made >= (landed or 0):
             return pl.DataFrame(read_hour(self.home, candle_dataset("1h"), hour, at_us=self.at)[0]), made
         if landed is None:
-            return CANDLE_SCHEMA.to_frame(), 0
+            return _NO_CANDLES, 0
         trades, mark = read_hour(self.home, "trades", hour, at_us=self.at)
         return candles_from_trades(self.sift(pl.DataFrame(trades)), "1h"), mark
 
