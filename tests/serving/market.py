@@ -41,7 +41,8 @@ def collected(root: Path) -> Iterator[Market]:
     _judged(home)
     simulator = Simulator(root, rate=30.0, exchanges="binance,kraken")
     try:
-        collector = Running(root, simulator.endpoints, symbols=SYMBOLS)
+        # Parts of many rows: pages ask all the time, and would open each of many small ones.
+        collector = Running(root, simulator.endpoints, symbols=SYMBOLS, settings={"TICKHOUSE_ROLL_SECONDS": "10"})
         try:
             collector.wait_live()
             yield Market(home, simulator, collector)
