@@ -30,7 +30,7 @@ def ask(laid: LaidLake, sql: str) -> list[tuple]:
     with duckdb.connect(str(laid.home.catalog), read_only=True) as connection:
         connection.execute("SET TimeZone = 'Pacific/Auckland'")
         plain = connection.execute(sql).fetchall()
-    with query.connect(laid.home) as connection:
+    with query.connect(laid.home, statement=sql) as connection:
         assert connection.execute(sql).fetchall() == plain
     return plain
 
