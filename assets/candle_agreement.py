@@ -38,7 +38,8 @@ def agreement(home: Home, periods: Iterable[Period]) -> dg.AssetCheckResult:
 def _compared(home: Home, period: Period) -> list[pl.DataFrame]:
     theirs = pl.DataFrame(newest_rows(home, "exchange_candles", period).select(list(COMPARED)))
     found = []
-    with connect(home, with_wal=False) as connection:
+    needed = ["coverage", *(candle_dataset(str(timeframe)) for timeframe in theirs["timeframe"].unique())]
+    with connect(home, with_wal=False, statement=f"from {', '.join(needed)}") as connection:
         hours = execute(
             connection,
             "SELECT exchange, symbol, timestamp FROM coverage WHERE dataset = 'trades' AND condition = 'available' "
