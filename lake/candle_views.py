@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lake.condemned import Register
+from lake.layout import SENTINEL_DAY
 from lake.listing import NONE_CONDEMNED, NOW, WAL_PREFIX, branches, identifier, listing, names_of, quoted, union, utc_date, utc_hour
 from lake.listing import wal_branch as log_branch
 from lake.one_source import EXCHANGE_CANDLES, one_source
@@ -167,7 +168,9 @@ class _CandleText:
         trades = dataset("trades")
         stale = f"{candle_dataset('1m')}_stale"
         narrowed = {kind: f"SELECT file FROM trades_live_{kind}s SEMI JOIN {stale} USING (day, hour)" for kind in ("part", "hour")}
-        narrowed["day"] = f"SELECT file FROM trades_live_days SEMI JOIN {stale} USING (day)"
+        # The file of no rows stays: for an empty list DuckDB opens every file of the tier, for a few names those alone.
+        days = f"(SELECT day FROM {stale} UNION ALL SELECT 'date={SENTINEL_DAY:%Y-%m-%d}')"
+        narrowed["day"] = f"SELECT file FROM trades_live_days SEMI JOIN {days} USING (day)"
         columns = [name for name in names_of(trades) if name != "clock_suspect"]
         rows = branches(self.home, trades, columns, condemned=self.condemned, narrowed=narrowed)
         rows.append(f"SELECT * FROM ({rows.pop()}) SEMI JOIN (SELECT {_DATE}, {_HOUR} FROM {stale}) USING (date, hour)")

@@ -31,12 +31,18 @@ def ensure(home: Home) -> None:
     else:
         files.write_small(home.format_file, json.dumps({"format": FORMAT}) + "\n")
     for dataset in DATASETS.values():
-        hour = home.hour_dir(dataset.name, Hour(0))
         if dataset.landed:
-            _lay(dataset, hour, str(PartName(0, "sentinel", 0)))
+            _lay(dataset, sentinel(home, dataset.name, "part"))
         if dataset.span == "hour":
-            _lay(dataset, hour, str(SealedName("hour", 0, 0)))
-        _lay(dataset, home.day_dir(dataset.name, SENTINEL_DAY), str(SealedName("day", 0, 0)))
+            _lay(dataset, sentinel(home, dataset.name, "hour"))
+        _lay(dataset, sentinel(home, dataset.name, "day"))
+
+
+def sentinel(home: Home, dataset: str, kind: str) -> Path:
+    """The file of no rows of a tier: `kind` is part, hour or day."""
+    if kind == "day":
+        return home.day_dir(dataset, SENTINEL_DAY) / str(SealedName("day", 0, 0))
+    return home.hour_dir(dataset, Hour(0)) / str(PartName(0, "sentinel", 0) if kind == "part" else SealedName(kind, 0, 0))
 
 
 def check_format(home: Home) -> None:
@@ -53,15 +59,15 @@ def check_format(home: Home) -> None:
         raise LakeFormatError(home=str(home.root), found=repr(found), supported=FORMAT)
 
 
-def _lay(dataset: Dataset, directory: Path, name: str) -> None:
-    if (directory / name).exists():
+def _lay(dataset: Dataset, path: Path) -> None:
+    if path.exists():
         return
     content = _empty(dataset.name)
 
-    def write(path: Path) -> None:
-        path.write_bytes(content)
+    def write(staged: Path) -> None:
+        staged.write_bytes(content)
 
-    files.stage(directory, lambda _: name, write).path.replace(directory / name)
+    files.stage(path.parent, lambda _: path.name, write).path.replace(path)
 
 
 @cache

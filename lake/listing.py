@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lake.condemned import Condemned, Kind, Register
-from lake.layout import SENTINEL_DAY
+from lake.layout import SENTINEL_DAY, sentinel
 from lake.paths import Home
 from lake.registry import Dataset
 from lake.transforms.timeframes import TIMEFRAMES
@@ -28,8 +28,7 @@ NOW: Final = "lpad(epoch_us(now())::VARCHAR, 16, '0')"
 WAL_PREFIX: Final = "wal_"
 """Tables of rows read from the write-ahead log are called `wal_<dataset>`; the candle view counts each of their hours as stale."""
 
-_LAKE_OPTIONS: Final = "hive_partitioning = true, hive_types = {'date': DATE, 'hour': INTEGER}, filename = true"
-_DAY_OPTIONS: Final = "hive_partitioning = true, hive_types = {'date': DATE}, filename = true"
+_OPTIONS: Final = "hive_partitioning = false, filename = true"
 
 
 def quoted(text: str) -> str:
@@ -75,11 +74,27 @@ def days_glob(first: str, last: str) -> str:
     )
 
 
-def _glob(home: Home, spec: Dataset, kind: str) -> str:
+def _globs(home: Home, spec: Dataset, kind: Kind) -> str:
+    """SQL of the list of patterns of a tier: its file of no rows twice, then a glob of all.
+
+    DuckDB expands a list from its front, to two files while it plans and to the end only if it reads. So a branch that the statement's
+    conditions leave out is never listed (1,095 days: 0.5 ms instead of 21 ms each), as long as `hive_partitioning` is off, which
+    expands all at once.
+    """
     dates = MONTHS if spec.span == "month" else DATES
+    levels = f"{dates}/day-*.parquet" if kind == "day" else f"{dates}/*/{kind}-*.parquet"
+    empty = sentinel(home, spec.name, kind).relative_to(home.root)
+    tier, name, *inside = empty.parts
+    front = _pattern(home, tier, name, "/".join(inside))
+    return f"[{front}, {front}, {_pattern(home, tier, name, levels)}]"
+
+
+def _filed(kind: Kind) -> str:
+    """SQL of `date`, and of `hour` in the hourly tiers, from the name of the file; a filter on them still leaves whole files unread."""
+    inner, outer = "parse_filename(parse_dirpath(filename))", "parse_filename(parse_dirpath(parse_dirpath(filename)))"
     if kind == "day":
-        return _pattern(home, home.days.name, spec.name, f"{dates}/day-*.parquet")
-    return _pattern(home, home.lake.name, spec.name, f"{dates}/*/{kind}-*.parquet")
+        return f"substr({inner}, 6)::DATE AS date"
+    return f"substr({outer}, 6)::DATE AS date, substr({inner}, 6)::INTEGER AS hour"
 
 
 def utc_date(column: str) -> str:
@@ -113,21 +128,21 @@ def listing(home: Home, spec: Dataset, *, at: str) -> list[str]:
     hourly = "parse_filename(parse_dirpath(parse_dirpath(file))) AS day, parse_filename(parse_dirpath(file)) AS hour"
     days = [
         f"{name}_days AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 5, 16) AS instant, "
-        f"substr(name, 22, 16) AS mark, parse_filename(parse_dirpath(file)) AS day FROM glob({_glob(home, spec, 'day')}) "
+        f"substr(name, 22, 16) AS mark, parse_filename(parse_dirpath(file)) AS day FROM glob({_globs(home, spec, 'day')}) "
         f"WHERE instant <= {at})",
         f"{name}_day_seals AS MATERIALIZED (SELECT day, max(name) AS name, max(mark) AS mark FROM {name}_days GROUP BY day)",
         f"{name}_live_days AS (SELECT f.* FROM {name}_days f JOIN {name}_day_seals d USING (day, name))",
     ]
     hours = [
         f"{name}_hours AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 6, 16) AS instant, "
-        f"substr(name, 23, 16) AS mark, {hourly} FROM glob({_glob(home, spec, 'hour')}) WHERE instant <= {at})",
+        f"substr(name, 23, 16) AS mark, {hourly} FROM glob({_globs(home, spec, 'hour')}) WHERE instant <= {at})",
         f"{name}_hour_seals AS MATERIALIZED (SELECT day, hour, max(name) AS name, max(mark) AS mark FROM {name}_hours GROUP BY day, hour)",
         f"{name}_live_hours AS (SELECT f.* FROM {name}_hours f JOIN {name}_hour_seals h USING (day, hour, name) "
         f"LEFT JOIN {name}_day_seals d ON d.day = f.day WHERE d.mark IS NULL OR f.instant > d.mark)",
     ]
     parts = [
         f"{name}_parts AS MATERIALIZED (SELECT file, parse_filename(file) AS name, substr(name, 6, 16) AS instant, "
-        f"{hourly} FROM glob({_glob(home, spec, 'part')}) WHERE instant <= {at})",
+        f"{hourly} FROM glob({_globs(home, spec, 'part')}) WHERE instant <= {at})",
         f"{name}_live_parts AS (SELECT f.* FROM {name}_parts f LEFT JOIN {name}_hour_seals h ON h.day = f.day AND h.hour = f.hour "
         f"LEFT JOIN {name}_day_seals d ON d.day = f.day "
         "WHERE (h.mark IS NULL OR f.instant > h.mark) AND (d.mark IS NULL OR f.instant > d.mark))",
@@ -168,12 +183,11 @@ def branches(
         return (live if kind == "part" else f"coalesce({live}, false)") + kept
 
     def hourly(kind: Kind) -> str:
-        files = f"read_parquet({_glob(home, spec, kind)}, {_LAKE_OPTIONS})"
-        return f"SELECT {selected}, date, hour FROM {files} WHERE {wanted(kind)}"
+        return f"SELECT {selected}, {_filed(kind)} FROM read_parquet({_globs(home, spec, kind)}, {_OPTIONS}) WHERE {wanted(kind)}"
 
     days = (
-        f"SELECT {selected}, date, {utc_hour(spec.time_column)} AS hour "
-        f"FROM read_parquet({_glob(home, spec, 'day')}, {_DAY_OPTIONS}) WHERE {wanted('day')}"
+        f"SELECT {selected}, {_filed('day')}, {utc_hour(spec.time_column)} AS hour "
+        f"FROM read_parquet({_globs(home, spec, 'day')}, {_OPTIONS}) WHERE {wanted('day')}"
     )
     if spec.span != "hour":
         return [days]

@@ -131,8 +131,19 @@ def test_superseded_parts_are_not_opened(laid):
         (plan,) = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) SELECT sum(price) FROM trades").fetchall()
     opened = sum(scans(json.loads(plan[1])["operator"]))
 
-    # One part and one hour file with rows, and the sentinels of hours and days.
-    assert opened <= 4
+    # One part and one hour file with rows, and the sentinels of hours and days, which are listed three times.
+    assert opened <= 8
+
+
+def test_a_timeframe_asked_for_lists_no_files_of_others(tmp_path):
+    home = Home(tmp_path)
+    publish(home)
+
+    with duckdb.connect(str(home.catalog), read_only=True) as connection:
+        (plan,) = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM candles WHERE timeframe = '1m'").fetchall()
+
+    # Three tiers of trades, two of coverage and of candles of 1m, and one of the exchanges' candles.
+    assert plan[1].count('"GLOB"') == 8
 
 
 def scans(nodes: list[dict]) -> list[int]:
