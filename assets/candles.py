@@ -18,7 +18,7 @@ from assets.landed import FIRST, OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.recomputed import RECOMPUTED, candle_differences
 from assets.resources import LakeResource
-from assets.rules import DUCKDB, unsound_exchanges
+from assets.rules import connected, unsound_exchanges
 from lake.derived import read_hour, write_hour
 from lake.paths import Hour
 from lake.registry import TRADE_TIMEFRAMES, Dataset, candle_dataset, dataset
@@ -56,7 +56,7 @@ def _candles(timeframe: str, partitions: dg.HourlyPartitionsDefinition) -> dg.As
     )
     def candles(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it by the bare class
         differences: dict[Partition, str] = {}
-        with duckdb.connect(config=DUCKDB) as connection:
+        with connected() as connection:
             outcome = each_hour(context, lambda hour: _make(lake, data, timeframe, hour, connection=connection, differences=differences))
         checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, differences, hours=outcome.hours)]
         return materialized(context, data, outcome, checks=checks)

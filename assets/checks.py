@@ -13,11 +13,10 @@ runs as one and only some are bad, that would stop the good ones too; then the r
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
-import duckdb
 
 from assets.hours import Partition, partition_key
 from assets.outcome import Outcome
-from assets.rules import DUCKDB, Rule, SealedHour, rules_of
+from assets.rules import Rule, SealedHour, connected, rules_of
 from lake.paths import Home
 from lake.registry import Dataset
 
@@ -40,7 +39,7 @@ def check_specs(dataset: Dataset, *extra: dg.AssetCheckSpec) -> list[dg.AssetChe
 def judge(home: Home, dataset: Dataset, outcome: Outcome) -> Iterator[dg.AssetCheckResult]:
     """Ask every rule of every hour the run made."""
     sealed = [SealedHour(home, dataset, done.hour, done.path) for done in outcome.done]
-    with duckdb.connect(config=DUCKDB) as connection:
+    with connected() as connection:
         for rule in rules_of(dataset.name):
             yield judged(rule, {one.hour: answer for one in sealed if (answer := rule.ask(connection, one))}, hours=outcome.hours)
     yield _all_made(outcome)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
-import duckdb
 
 from assets.checks import judged
 from assets.hours import partition_key
 from assets.outcome import column_schema
-from assets.rules import DUCKDB, SealedHour, rules_of
+from assets.rules import SealedHour, connected, rules_of
 from lake.derived import WriteResult
 from lake.paths import Home
 from lake.periods import Period
@@ -47,7 +46,7 @@ def check_specs(data: Dataset, *extra: dg.AssetCheckSpec) -> list[dg.AssetCheckS
 def judge(home: Home, data: Dataset, done: Iterable[PeriodDone]) -> Iterator[dg.AssetCheckResult]:
     """Ask every rule of every partition that holds something."""
     sealed = [SealedHour(home, data, each.period, each.result.path) for each in done if each.result is not None]
-    with duckdb.connect(config=DUCKDB) as connection:
+    with connected() as connection:
         for rule in rules_of(data.name):
             broken = {one.hour: answer for one in sealed if (answer := rule.ask(connection, one))}
             yield judged(rule, broken, hours=len(sealed))

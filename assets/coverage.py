@@ -4,7 +4,6 @@ Put here: read what coverage needs -> transform -> write. Keep out: what counts 
 """
 
 import dagster as dg
-import duckdb
 
 from assets.automation import FOLLOW
 from assets.checks import check_specs, judge
@@ -12,7 +11,7 @@ from assets.contents import Contents
 from assets.landed import OWNER, POOL
 from assets.outcome import HourDone, each_hour, materialized
 from assets.resources import LakeResource
-from assets.rules import DUCKDB
+from assets.rules import connected
 from lake.alert_datasets import ALERTING
 from lake.derived import write_hour
 from lake.files import now_us
@@ -40,7 +39,7 @@ def coverage_asset(partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefini
         check_specs=check_specs(COVERAGE),
     )
     def coverage(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it by the bare class
-        with duckdb.connect(config=DUCKDB) as connection:
+        with connected() as connection:
             contents = Contents(lake.house, connection)
             outcome = each_hour(context, lambda hour: _cover(lake, contents, hour))
         return materialized(context, COVERAGE, outcome, checks=judge(lake.house, COVERAGE, outcome))

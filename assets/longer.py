@@ -23,7 +23,7 @@ from assets.landed import OWNER, POOL
 from assets.outcome import HourDone, each_partition, materialized
 from assets.recomputed import RECOMPUTED, longer_differences
 from assets.resources import LakeResource
-from assets.rules import DUCKDB, unsound_exchanges
+from assets.rules import connected, unsound_exchanges
 from lake.derived import WriteResult, period_file, write_period
 from lake.longer import shorter_candles
 from lake.periods import Period
@@ -70,7 +70,7 @@ def _longer(timeframe: str, partitions: dg.TimeWindowPartitionsDefinition, *, ba
     def candles(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it by the bare class
         periods = periods_of(context, data.span)
         differences: dict[Partition, str] = {}
-        with duckdb.connect(config=DUCKDB) as connection:
+        with connected() as connection:
             work = partial(_make, lake, data, timeframe, run=frozenset(periods), connection=connection, differences=differences)
             outcome = each_partition(context, periods, work)
         checks = [*judge(lake.house, data, outcome), judged(RECOMPUTED, differences, hours=outcome.hours)]

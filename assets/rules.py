@@ -7,6 +7,7 @@ A rule reads only the columns it speaks of, in batches or through DuckDB, so tha
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,16 @@ DUCKDB: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": False,
 }
 """For every connection of the assets: one thread, as runs go side by side; nothing is fetched, as machines may have no network."""
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config=DUCKDB)
+
+
+def connected() -> duckdb.DuckDBPyConnection:
+    """A connection of its own, for the caller to close, to the one DuckDB of this process: starting one takes longer than most rules do."""
+    return _engine().cursor()
 
 
 @dataclass(frozen=True, slots=True)

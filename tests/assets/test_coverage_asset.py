@@ -1,12 +1,11 @@
 """What coverage counts: sealed hours, parts where there is no sealed file yet, what is expected, and gaps noticed late."""
 
-import duckdb
 import pytest
 
 from assets.contents import LOOK_BACK_HOURS, Contents
 from assets.errors import OutsidePartitions
 from assets.hours import hour_of, partition_key
-from assets.rules import DUCKDB
+from assets.rules import connected
 from lake.compact import compact_day, compact_hour
 from tests.assets.landed_rows import MARKETS, VISIBLE_AFTER, gap, hours_ago, lake_settings, land, trades, wait_until_visible, whole_hour
 
@@ -20,7 +19,7 @@ def lake(tmp_path):
 
 @pytest.fixture
 def contents(lake):
-    with duckdb.connect(config=DUCKDB) as connection:
+    with connected() as connection:
         yield Contents(lake.house, connection)
 
 

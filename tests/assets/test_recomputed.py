@@ -1,12 +1,11 @@
 """The second computation of candles agrees with the first, and says so when anything is changed."""
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from assets.recomputed import candle_differences
-from assets.rules import DUCKDB
+from assets.rules import connected
 from lake.registry import TRADE_TIMEFRAMES
 from lake.transforms.candles import candles_from_trades
 from tests.assets.landed_rows import hours_ago, trades
@@ -21,7 +20,7 @@ def differs(tmp_path):
     def compared(timeframe, change=lambda candles: candles):
         path = tmp_path / "candles.parquet"
         change(candles_from_trades(rows, timeframe)).write_parquet(path)
-        with duckdb.connect(config=DUCKDB) as connection:
+        with connected() as connection:
             return candle_differences(connection, rows.to_arrow(), path, timeframe, hour=HOUR)
 
     return compared

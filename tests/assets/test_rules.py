@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.rules import DUCKDB, SealedHour, rules_of, unsound_exchanges
+from assets.rules import SealedHour, connected, rules_of, unsound_exchanges
 from lake.merge import sort_rows
 from lake.paths import Home, Hour, SealedName
 from lake.registry import DATASETS, dataset
@@ -26,7 +26,7 @@ def ask(tmp_path):
         path = tmp_path / str(SealedName(kind, 1, 0))
         pq.write_table(table if schema is None else table.cast(schema), path, row_group_size=100)
         (chosen,) = [one for one in rules_of(name) if one.name == rule]
-        with duckdb.connect(config=DUCKDB) as connection:
+        with connected() as connection:
             return chosen.ask(connection, SealedHour(Home(tmp_path), dataset(name), HOUR, path))
 
     return asked
@@ -125,3 +125,13 @@ def test_exchanges_with_an_impossible_trade_are_told_from_the_others():
     )
 
     assert list(unsound_exchanges(rows)) == ["kraken", "okx"]
+
+
+def test_connections_share_an_engine_of_one_thread_but_not_what_is_given_to_them():
+    with connected() as one, connected() as other:
+        one.register("rows", pa.table({"value": [1]}))
+
+        assert one.execute("select value from rows").fetchall() == [(1,)]
+        with pytest.raises(duckdb.CatalogException):
+            other.execute("select value from rows")
+        assert other.execute("select current_setting('threads'), current_setting('autoload_known_extensions')").fetchone() == (1, False)
