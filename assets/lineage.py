@@ -7,6 +7,7 @@ one of its name in every dep, unless it is named as one that no column makes.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -155,7 +156,13 @@ def sources_of(data: Dataset, deps: Iterable[str]) -> dict[str, list[tuple[str, 
 
 def column_lineage(data: Dataset, deps: Iterable[dg.AssetKey]) -> dg.TableColumnLineage:
     """The same for Dagster."""
-    sources = sources_of(data, (key.to_user_string() for key in deps))
+    return _lineage(data, frozenset(key.to_user_string() for key in deps))
+
+
+@cache
+def _lineage(data: Dataset, deps: frozenset[str]) -> dg.TableColumnLineage:
+    # Every run asks for it as often as it has assets, and it stands still.
+    sources = sources_of(data, deps)
     return dg.TableColumnLineage(
         {
             column: [dg.TableColumnDep(asset_key=dg.AssetKey(asset.split("/")), column_name=each) for asset, each in of]

@@ -9,6 +9,7 @@ check `hours`. A run of which every hour failed ends as failed, without retries:
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +124,7 @@ def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
     return spec if data is None else spec.merge_attributes(metadata=columns_metadata(data, spec))
 
 
+@cache
 def column_schema(dataset: Dataset) -> dg.TableSchema:
     """The registry's columns, with their comments and units, as Dagster shows them."""
     return dg.TableSchema(
