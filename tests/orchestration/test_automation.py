@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import dagster as dg
 import pytest
@@ -18,12 +19,15 @@ from orchestration.plan import names_of
 from orchestration.run import RANGE_END, RANGE_START
 from orchestration.settings import OrchestrationSettings
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+"""Thousands of events stand in the instance; to print them as well takes long."""
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 LAKE = names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)
 CHAIN = {name for name in LAKE if DATASETS[name].span == "hour"}
 """Everything that is made of an hour."""
 
 
+@cache
 def after(*names: str) -> set[str]:
     """Assets of the hour that are made of these, these among them."""
     graph = build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph()
@@ -37,9 +41,8 @@ def after(*names: str) -> set[str]:
 class Clockwork:
     """The definitions on an instance in memory, evaluated tick by tick at times of our own."""
 
-    def __init__(self, home: str, instance: dg.DagsterInstance) -> None:
-        settings = OrchestrationSettings(start_hour=NOON - timedelta(days=10), _env_file=None)
-        self.defs = build(settings, LakeSettings(home=home, visible_after_seconds=0.2, _env_file=None))
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self.defs = defs
         self.job = self.defs.resolve_job_def(HOURS)
         self.instance = instance
         self.cursor = None
@@ -57,6 +60,7 @@ class Clockwork:
         result = self.job.execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in names],
+            run_config=QUIET,
             tags={**tags, RANGE_START: key(hour), RANGE_END: key(last or hour)},
         )
         assert result.success
@@ -82,10 +86,17 @@ class Clockwork:
         self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition_key(Hour.at(hour))))
 
 
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory):
+    """The definitions on a lake in which nothing ever lands: what a test makes there is empty, so the next finds nothing of it."""
+    settings = OrchestrationSettings(start_hour=NOON - timedelta(days=10), _env_file=None)
+    return build(settings, LakeSettings(home=tmp_path_factory.mktemp("empty"), visible_after_seconds=0.2, _env_file=None))
+
+
 @pytest.fixture
-def clockwork(tmp_path):
+def clockwork(defs):
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Clockwork(str(tmp_path), instance)
+        yield Clockwork(defs, instance)
 
 
 def key(hour: datetime) -> str:
