@@ -20,7 +20,7 @@ up: setup  ## collectors of tickhouse.toml and Dagster, until Ctrl-C
 test: setup
 	@# Four workers also on two cores: the tests with real processes wait more than they compute.
 	@# Our modules are compiled once, not by each of the hundreds of processes that the tests start.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadscope
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -31,6 +31,11 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first: else one worker ends up alone with it, and the other core idles."""
+    items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
+
+
 def no_server(error: Unavailable) -> str:
     return str(error) if str(error).startswith(NO_SERVER) else f"{NO_SERVER}: {error}"
 

@@ -23,6 +23,8 @@ from orchestration.run import materialize_range
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import VISIBLE_AFTER, hours_ago, lake_settings, wait_until_visible
 
+pytestmark = pytest.mark.lengthy
+
 HOURS = 24
 SETTINGS = OrchestrationSettings(_env_file=None)
 ROWS = indicator_dataset("hour")

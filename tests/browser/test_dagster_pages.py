@@ -24,6 +24,8 @@ from orchestration.run import materialize_range
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import hours_ago, lake_settings, land, trades, wait_until_visible
 
+pytestmark = pytest.mark.lengthy
+
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 MOST_BYTES = 400_000
 GROUPS = ("landed", "coverage", "candles", "flow", "indicators", "context")

@@ -18,6 +18,8 @@ from collectors.venue import CHANNELS, HttpGet, Limits, SendText, Stream, Venue,
 from simulator.venues import VENUES as SIMULATED
 from tests.collectors.test_rediff import SOURCES
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-venue.md").read_text()
 MARKETS = [

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from collectors.link import MOST_UNREADABLE
 from tests.collectors.simulating import Running, Simulator, until
+
+pytestmark = pytest.mark.lengthy
 
 OPEN = "select symbol, channel, from_time from gaps where exchange = 'kraken' group by all having max(healed_at) is null"
 
@@ -28,7 +32,8 @@ def test_a_venue_that_sends_garbage_leaves_the_others_untouched_and_comes_back_a
 
     letters = {row["exchange"]: row["n"] for row in running.sql("select exchange, count(*) as n from dead_letters group by all")}
     assert set(letters) == {"kraken"}
-    assert MOST_UNREADABLE <= letters["kraken"] <= MOST_UNREADABLE * _sockets(running, "kraken")
+    # A socket counts anew behind each frame that can be read, as the answers to its subscriptions can: that is once, when it has opened.
+    assert MOST_UNREADABLE <= letters["kraken"] <= 2 * MOST_UNREADABLE * _sockets(running, "kraken")
     assert running.sql("select * from gaps where exchange = 'binance' and healed_at is not null") == []
     landed = {(row["exchange"], row["symbol"], row["trade_id"]) for row in running.sql("select exchange, symbol, trade_id from trades")}
     first = {

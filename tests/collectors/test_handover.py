@@ -19,6 +19,8 @@ from lake.query import run_sql
 from lake.settings import LakeSettings
 from tests.collectors.simulating import SYMBOLS, Simulator, toml
 
+pytestmark = pytest.mark.lengthy
+
 HAND_OVERS = 2
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.collectors.simulating import SYMBOLS, Running, Simulator, until
 
+pytestmark = pytest.mark.lengthy
+
 UNHEALED = "select exchange, symbol, kind, from_time, to_time from gaps where channel = 'trades' and healed_at is null"
 
 

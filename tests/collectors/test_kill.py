@@ -22,6 +22,8 @@ from lake.registry import DATASETS, LANDED
 from lake.wal import Segment, list_segments, open_segments, read_segment
 from tests.collectors.simulating import Running, Simulator, until
 
+pytestmark = pytest.mark.lengthy
+
 KILLS = int(os.environ.get("TICKHOUSE_KILLS", "5"))
 LONGEST_LIFE_SECONDS = 2.0
 ENOUGH = {"trades": 100, "book_deltas": 1000}

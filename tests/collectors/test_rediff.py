@@ -26,6 +26,8 @@ from lake.paths import Home, Hour
 from lake.settings import LakeSettings
 from orchestration.cli.app import app
 
+pytestmark = pytest.mark.lengthy
+
 HOUR = Hour(1_795_150_800_000_000)
 LINES = 600
 SECOND = 1_000_000

@@ -13,6 +13,8 @@ import pytest
 from tests.collectors.proxying import Proxy
 from tests.collectors.simulating import SYMBOLS, Running, Simulator, until
 
+pytestmark = pytest.mark.lengthy
+
 CUTS = 4
 TWICE = "select sum(duplicates)::bigint as n from ledger where dataset = 'trades'"
 SETTLED = """

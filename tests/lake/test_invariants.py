@@ -35,6 +35,8 @@ from lake.visible import stale_hours, visible_files, wal_rows
 from lake.wal import WalWriter, list_segments, open_segments
 from tests.lake.making import HOUR, MINUTE, START, Clock, level, rows, trade
 
+pytestmark = pytest.mark.lengthy
+
 HOURS = [Hour(START), Hour(START + HOUR)]
 COLLECTOR = st.sampled_from(["one", "two"])
 AFTER = 3.0

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.readers import judge
+
+pytestmark = pytest.mark.lengthy
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -39,6 +39,8 @@ from tests.lake.making import MINUTE, trade
 from tests.lake.timescale_lake import DAY, HOURS, MARKETS, execute, fetch, lay, periods, put_hour, settings
 from tests.timescale_server import Engine, database, run, with_database
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = Hour(DAY)
 

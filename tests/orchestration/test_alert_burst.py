@@ -16,6 +16,8 @@ from simulator.discord import Discord
 from tests.collectors.simulating import Running, Simulator, until
 from tests.orchestration.alerting import alerting, embeds, ledger_of
 
+pytestmark = pytest.mark.lengthy
+
 SYMBOLS = {"bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"]}
 RULES = """
 [rules.forced]

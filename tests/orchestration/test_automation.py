@@ -19,6 +19,8 @@ from orchestration.plan import names_of
 from orchestration.run import RANGE_END, RANGE_START
 from orchestration.settings import OrchestrationSettings
 
+pytestmark = pytest.mark.lengthy
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 """Thousands of events stand in the instance; to print them as well takes long."""
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -27,6 +27,8 @@ from orchestration.run import RANGE_END, RANGE_START, materialize_range
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import hours_ago, lake_settings, land, trades, wait_until_visible, whole_hour
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST, LAST = hours_ago(8), hours_ago(3)
 LAKE = names_of(build(OrchestrationSettings(_env_file=None), LakeSettings(_env_file=None)).resolve_asset_graph(), None)

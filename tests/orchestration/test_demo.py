@@ -18,6 +18,8 @@ from orchestration.timescale import QUESTIONS
 from tests.debian_server import Unavailable
 from tests.timescale_server import database, edition, run, server
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

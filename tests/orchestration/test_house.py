@@ -17,6 +17,8 @@ import pytest
 
 from orchestration.simulation import live_market, write_config
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 UP = "from orchestration.cli import main; main()"
 

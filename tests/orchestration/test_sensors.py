@@ -18,6 +18,8 @@ from orchestration.sensors import hour_grace, landed_hours_sensor, requested_hou
 from orchestration.settings import OrchestrationSettings
 from tests.assets.landed_rows import VISIBLE_AFTER, hours_ago, lake_settings, land, ledger, trades, wait_until_visible, whole_hour
 
+pytestmark = pytest.mark.lengthy
+
 GRACE = 60
 
 

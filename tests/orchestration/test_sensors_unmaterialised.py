@@ -18,6 +18,8 @@ from orchestration.settings import OrchestrationSettings
 from orchestration.unmaterialised import report_unmaterialised, wait_for_first_tick
 from tests.assets.landed_rows import hours_ago, lake_settings, land, trades, wait_until_visible, whole_hour
 
+pytestmark = pytest.mark.lengthy
+
 
 @pytest.fixture
 def ago():

@@ -22,6 +22,8 @@ from tests.lake.making import HOUR, MINUTE, START, trade
 from tests.tcp_proxy import TcpProxy
 from tests.timescale_server import Engine, database, run, with_database, with_port
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENT = {
     "TICKHOUSE_TIMESCALE_ATTEMPTS": "20",

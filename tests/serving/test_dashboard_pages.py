@@ -24,6 +24,8 @@ from tests.collectors.simulating import until
 from tests.serving.market import Market, collected
 from tests.serving.world import Served, serving
 
+pytestmark = pytest.mark.lengthy
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
