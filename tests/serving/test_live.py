@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from lake import query
 from lake.paths import Hour
+from lake.transforms.timeframes import open_time
 from serving.events import DECODER, Book, BookDelta, Candle, Dropped, Event, Failed, Indicators, Subscribed, Trade, Window
 from serving.feed import Feed
 from serving.meters import Meters
@@ -78,8 +79,10 @@ def test_trades_of_all_who_are_wanted_come_once_and_in_order(lake: LaidLake, liv
 
 
 def test_forming_candles_equal_the_candles_of_the_lake(lake: LaidLake, live: Served) -> None:
+    # All within the day that runs, however young it is, and the last so lately that the minute it lies in can still change.
     now = now_us()
-    lake.log("trades", *trades("binance", start=now - 10 * MINUTE, count=50, step=11_000_000))
+    start = max(now - 10 * MINUTE, open_time(now, "1d"))
+    lake.log("trades", *trades("binance", start=start, count=50, step=max(1, (now - start) // 50)))
 
     async def scenario() -> list[Event]:
         async with connect(f"{live.ws}/v1/live") as client:
@@ -92,7 +95,7 @@ def test_forming_candles_equal_the_candles_of_the_lake(lake: LaidLake, live: Ser
             lake.log("trades", *trades("binance", start=now_us() - 500_000, count=40, step=10_000, first=500))
             lake.log("trades", *trades("binance", start=now_us() - 500_000, count=40, step=10_000, first=500))
             # One that is late by minutes: the bars of it are taken from the lake anew.
-            lake.log("trades", *trades("binance", start=now - 5 * MINUTE, count=1, step=1, first=900))
+            lake.log("trades", *trades("binance", start=start + (now - start) // 2 + 1, count=1, step=1, first=900))
             count = 50 + 40 + 1
 
             def whole(found: list[Event]) -> bool:
