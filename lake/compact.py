@@ -144,7 +144,8 @@ def compact_day(
     spec = dataset(dataset_name)
     with day_lock(home, dataset_name, day):
         while pending := _pending(home, spec, day, now_us(clock)):
-            wait((pending - now_us(clock)) / 1_000_000 + 0.001)
+            # The instant may have passed while the directories were listed.
+            wait(max(0, pending - now_us(clock)) / 1_000_000 + 0.001)
         return _compact_day(home, spec, day, visible_after=visible_after, clock=clock)
 
 

@@ -133,7 +133,7 @@ def test_a_killed_collector_leaves_a_readable_file_that_the_next_one_finishes(pr
         assert sum(1 for _ in whole) == len(lines)
     reports = diffs(first.home, "kraken")
     trades = [report.datasets["trades"] for report in reports]
-    assert sum(each.missing for each in trades) == 0
+    assert sum(each.missing for each in trades) == 0, trades
     assert total(reports, "trades") > 100
     # The last instant before the kill is in the log or in the raw frames, not always in both.
     landed = first.sql("select count(*) as n from trades where exchange = 'kraken'")[0]["n"]

@@ -143,6 +143,25 @@ def test_a_day_waits_for_an_hour_file_that_does_not_count_yet(home: Home, clock:
     assert [file.kind for file in now(home, clock)] == ["day"]
 
 
+def test_a_day_goes_on_when_the_hour_file_came_to_count_while_the_day_was_looked_through(home: Home, clock: Clock) -> None:
+    part(home, clock, "trades", trade(1))
+    compact_hour(home, "trades", HOURS[0], visible_after=3, clock=clock)
+    asked = 0
+    waited: list[float] = []
+
+    def slow() -> float:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # between looking and waiting
+            clock.advance(5)
+        return clock()
+
+    compact_day(home, "trades", DAY, visible_after=3, clock=slow, wait=waited.append)
+
+    assert waited == [pytest.approx(0, abs=0.01)]
+    assert min(waited) >= 0
+
+
 def test_a_segment_that_is_only_in_a_day_file_is_not_read_from_the_log(home: Home, clock: Clock) -> None:
     part(home, clock, "trades", trade(1), trade(2, at=START + HOUR))
     day_of(home, clock)
