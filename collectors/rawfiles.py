@@ -190,11 +190,15 @@ class _RawFile:
 
 
 def finish(path: Path, *, say: Callable[[str], None]) -> Path:
-    """Cut the torn tail of a file that a killed process left growing, and give it its final name; says what was cut."""
+    """Cut the torn tail of a file that a killed process left growing, mark its end and give it its final name; says what was cut."""
     whole = path.with_name(f".tmp-{path.name}")
+    last = RawLine(ts=path.stat().st_mtime, dir="out", kind="cut")
     with whole.open("wb") as file, zstandard.ZstdCompressor(level=LEVEL).stream_writer(file) as out:
+        line = b""
         for line in _whole_lines(path, say):
             out.write(line)
+        if line:
+            out.write(encode_raw(last))
     whole.replace(path)
     return _rename(path)
 

@@ -21,7 +21,7 @@ from collectors.errors import RecordingError
 from collectors.venue import ConnectionPlan, HttpGet, Stream, Wanted
 
 Direction = Literal["in", "out"]
-Kind = Literal["http", "connect", "tick", "failed", "stalled", "resubscribe", "closed", "checkpoint"]
+Kind = Literal["http", "connect", "tick", "failed", "stalled", "resubscribe", "closed", "checkpoint", "cut"]
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -73,6 +73,7 @@ class RawLine(Line, frozen=True, gc=False, omit_defaults=True, kw_only=True):
 
     connect: `plan`. http and failed: `request`, `conn` is its URL. failed: `reason`. stalled, resubscribe: `streams`; stalled: `since`,
     microseconds. checkpoint: `wanted` and `image`, always first. tick, closed: nothing else; ticks are when the session was told the time.
+    cut: no link either; the last line of a file whose collector was killed, written by the next one.
     """
 
     link: str | None = None
@@ -85,7 +86,7 @@ class RawLine(Line, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     image: Image | None = None
 
 
-BESIDES: Final = frozenset({"tick", "failed", "stalled", "resubscribe", "closed", "checkpoint"})
+BESIDES: Final = frozenset({"tick", "failed", "stalled", "resubscribe", "closed", "checkpoint", "cut"})
 """Kinds of lines that hold neither a frame nor the opening of a socket."""
 
 _decode = msgspec.json.Decoder(Line).decode

@@ -54,7 +54,8 @@ class DatasetDiff(msgspec.Struct, kw_only=True):
     disordered: int = 0
     """Equal rows of a book that stand at another place."""
     not_recorded: int = 0
-    """Landed while no frames were recorded: compared with nothing."""
+    """Landed while no frames were recorded, or so shortly before a kill that only the log or only the raw frames are sure to hold them:
+    compared with nothing."""
     examples: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """The first rows that differ, `found` saying on which side they are."""
 
@@ -181,7 +182,11 @@ def _remake_file(path: Path, venue: Venue, made: Remade, batches: Mapping[str, l
         made.remarks.append(f"{path} was recorded by another version of the code: rows may differ because they are now made differently")
     replay = Replay(venue, first)
     last = first.received or 0
+    cut = False
     for number, line in enumerate(lines, start=1):
+        if line.kind == "cut":
+            cut = True
+            break
         replay.take(line)
         last = max(last, line.received or 0)
         if number % _DRAIN_LINES == 0:
@@ -193,6 +198,10 @@ def _remake_file(path: Path, venue: Venue, made: Remade, batches: Mapping[str, l
         last -= UNSETTLED_US
         made.settled = last
         made.remarks.append(f"{path.name} is still being written: its last second, and what came since, is left out")
+    elif cut:
+        # A kill takes what neither had written yet, and what the one had written the other need not have.
+        last -= UNSETTLED_US
+        made.remarks.append(f"{path.name} ends with a kill of its collector: its last second is left out")
     made.spans.append((first.received or 0, last))
 
 
@@ -229,13 +238,17 @@ def _compare(connection: Any, name: str, hour: Hour, made: Remade) -> DatasetDif
         conditions += f" and date = '{hour.date}' and hour = {hour.moment.hour}"
     found = execute(connection, f"select {', '.join(spec.schema.names)} from {name} where {conditions}").table.cast(spec.schema)  # noqa: S608
     recorded = _within(found["local_timestamp"], made.spans)
-    landed = found.filter(pa.array(recorded))
     settled = _within(found["local_timestamp"], [(hour.start, hour.end if made.settled is None else made.settled)])
-    not_recorded = int((settled & ~recorded).sum())
     remade = made.tables[name]
-    remade = remade.filter(pa.array(_within(remade["local_timestamp"], made.spans)))
+    inside = _within(remade["local_timestamp"], made.spans)
+    outside = pa.concat_tables([found.filter(pa.array(~recorded)), remade.filter(pa.array(~inside))])
+    landed, remade = found.filter(pa.array(recorded)), remade.filter(pa.array(inside))
+    not_recorded = int((settled & ~recorded).sum())
     if spec.unique_key:
-        landed, remade = merge_rows(spec, landed)[0], merge_rows(spec, remade)[0]
+        # What came inside and outside is one row of which either side may hold another arrival.
+        compared = [_without(connection, rows, outside, spec.unique_key) for rows in (landed, remade)]
+        not_recorded += landed.num_rows - compared[0].num_rows
+        landed, remade = (merge_rows(spec, rows)[0] for rows in compared)
     connection.register("landed_rows", landed)
     connection.register("remade_rows", remade)
     listed = ", ".join(columns)
@@ -257,6 +270,16 @@ def _compare(connection: Any, name: str, hour: Hour, made: Remade) -> DatasetDif
     if name == "book_deltas" and result.same:
         result.disordered = _disordered(connection, listed)
     return result
+
+
+def _without(connection: Any, rows: pa.Table, others: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Rows whose key none of the others has."""
+    if not others.num_rows:
+        return rows
+    connection.register("some_rows", rows)
+    connection.register("other_rows", others.select(list(key)))
+    found: Result = execute(connection, f"select * from some_rows anti join other_rows using ({', '.join(key)})")  # noqa: S608 - names of the registry
+    return found.table.cast(rows.schema)
 
 
 def _surplus(connection: Any, these: str, those: str, columns: str) -> pa.Table:

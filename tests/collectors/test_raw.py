@@ -130,12 +130,13 @@ def test_a_killed_collector_leaves_a_readable_file_that_the_next_one_finishes(pr
 
     assert lines[0].kind == "checkpoint"
     with open_recording(finished[0]) as whole:
-        assert sum(1 for _ in whole) == len(lines)
+        assert sum(1 for _ in whole) == len(lines) + 1
+    assert list(read_raw(finished[0], torn=print))[-1].kind == "cut"
     reports = diffs(first.home, "kraken")
     trades = [report.datasets["trades"] for report in reports]
     assert sum(each.missing for each in trades) == 0, trades
     assert total(reports, "trades") > 100
-    # The last instant before the kill is in the log or in the raw frames, not always in both.
+    # The last instant before the kill is in the log or in the raw frames, not always in both: it is compared with nothing, and counted.
     landed = first.sql("select count(*) as n from trades where exchange = 'kraken'")[0]["n"]
     assert total(reports, "trades") + total(reports, "trades", "not_recorded") == landed
 

@@ -210,6 +210,45 @@ def test_frames_that_are_gone_show_as_rows_that_are_missing(tmp_path: Path, reco
     assert report.datasets["book_deltas"].same
 
 
+@pytest.mark.parametrize(("unlanded", "equal"), [(40, True), (100, False)])
+def test_what_a_kill_left_in_the_frames_alone_is_compared_with_nothing_for_a_second_only(
+    tmp_path: Path, recordings: Path, unlanded: int, equal: bool
+) -> None:
+    instruments = [instrument("binance", *each) for each in SOURCES["binance"][1]]
+    lines = frames_of(recordings, "binance")
+    step = 20_000
+    first = Driven(tmp_path, "binance", instruments)
+    first.open(HOUR.start)
+    for number, line in enumerate(lines):
+        if number == len(lines) - unlanded:
+            first.land()
+        first.take(line, HOUR.start + number * step)
+    first.events.drain()  # the rows of these were not in the log yet
+    first.recorder.write()
+    (growing,) = raw_files(first.home, "binance", HOUR)
+    left = growing.read_bytes()
+    first.recorder.close()
+    growing.with_name(growing.name.replace("open-", "raw-")).unlink()
+    growing.write_bytes(left)
+    first.landing.drain_and_close()
+
+    second = Driven(tmp_path, "binance", instruments)
+    second.recorder.start()
+    again = HOUR.start + len(lines) * step + SECOND
+    second.open(again)
+    for number, line in enumerate(lines[-unlanded:]):
+        second.take(line, again + number * step)
+    second.finish()
+    report = diff(second.home, "binance", HOUR)
+
+    assert len(report.files) == 2
+    assert any("ends with a kill" in remark for remark in report.remarks)
+    trades = report.datasets["trades"]
+    assert trades.equal > 50
+    assert trades.not_recorded > 0
+    assert trades.same == equal, trades
+
+
 def test_the_verb_says_equal_and_different_by_its_exit_code(tmp_path: Path, recordings: Path) -> None:
     driven = drive(tmp_path, recordings, "kraken")
     words = ["decode", "--diff", "--home", str(tmp_path), "--exchange", "kraken", "--hour"]
