@@ -32,8 +32,20 @@ def absent(reason: str) -> NoReturn:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first: else one worker ends up alone with it, and the other core idles."""
-    items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
+    """What takes long begins first, or one worker ends up alone with it; what waits goes among what computes, or a core idles."""
+    scopes: dict[bool, dict[str, list[pytest.Item]]] = {True: {}, False: {}}
+    for item in items:
+        marker = item.get_closest_marker("lengthy")
+        if marker is not None:
+            scopes[marker.kwargs.get("waits", False)].setdefault(item.nodeid.rpartition("::")[0], []).append(item)
+    placed = [
+        ((place + 0.5) / len(group), scope)
+        for group in (list(scopes[True].values()), list(reversed(scopes[False].values())))
+        for place, scope in enumerate(group)
+    ]
+    first = [item for _, scope in sorted(placed, key=lambda each: each[0]) for item in scope]
+    begun = set(first)
+    items[:] = [*first, *(item for item in items if item not in begun)]
 
 
 def no_server(error: Unavailable) -> str:

@@ -17,7 +17,7 @@ from tests.collectors.fault_evidence import Evidence
 from tests.collectors.fault_world import CUT_SECONDS, DELIVERED, World
 from tests.collectors.venue_traits import DEFAULT_GAPS, READY, ROLES, TRAITS, Market
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.lengthy]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.lengthy(waits=True)]
 """A whole run counts as part of its class's first test; on a busy machine each of its waits may take minutes."""
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "venues"
 HEALED_WITHIN_US = 2_000_000

@@ -9,7 +9,7 @@ import pytest
 from collectors.link import MOST_UNREADABLE
 from tests.collectors.simulating import Running, Simulator, until
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 OPEN = "select symbol, channel, from_time from gaps where exchange = 'kraken' group by all having max(healed_at) is null"
 

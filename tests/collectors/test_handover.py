@@ -19,7 +19,7 @@ from lake.query import run_sql
 from lake.settings import LakeSettings
 from tests.collectors.simulating import SYMBOLS, Simulator, toml
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 HAND_OVERS = 2
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.collectors.simulating import SYMBOLS, Running, Simulator, until
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 UNHEALED = "select exchange, symbol, kind, from_time, to_time from gaps where channel = 'trades' and healed_at is null"
 

@@ -22,7 +22,7 @@ from lake.registry import DATASETS, LANDED
 from lake.wal import Segment, list_segments, open_segments, read_segment
 from tests.collectors.simulating import Running, Simulator, until
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 KILLS = int(os.environ.get("TICKHOUSE_KILLS", "5"))
 LONGEST_LIFE_SECONDS = 2.0

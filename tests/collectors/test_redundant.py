@@ -13,7 +13,7 @@ import pytest
 from tests.collectors.proxying import Proxy
 from tests.collectors.simulating import SYMBOLS, Running, Simulator, until
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 CUTS = 4
 TWICE = "select sum(duplicates)::bigint as n from ledger where dataset = 'trades'"

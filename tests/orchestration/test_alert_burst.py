@@ -16,7 +16,7 @@ from simulator.discord import Discord
 from tests.collectors.simulating import Running, Simulator, until
 from tests.orchestration.alerting import alerting, embeds, ledger_of
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 SYMBOLS = {"bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"]}
 RULES = """

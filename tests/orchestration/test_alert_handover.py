@@ -16,7 +16,7 @@ from orchestration.alerting.sensors import alert_outbox_sensor
 from simulator.discord import Discord
 from tests.orchestration.alerting import MINUTE, SECOND, alert, alerting, embeds, lake_at, lay, ledger_of, now_us
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 TOKEN = "s3cr3t-T0ken-of-a-webhook"
 NOW = 1_800_000_000 * SECOND

@@ -17,7 +17,7 @@ import pytest
 
 from orchestration.simulation import live_market, write_config
 
-pytestmark = pytest.mark.lengthy
+pytestmark = pytest.mark.lengthy(waits=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = "from orchestration.cli import main; main()"
