@@ -107,19 +107,22 @@ def _fill(lake: LakeResource, settings: ContextSettings, period: Period, series:
     ]
     fetched = fetch(wanted, retry=RetryPolicy(first_seconds=settings.source_retry_seconds), urls=settings.replaced_urls)
     rows = _table(fetched)
-    result = edit_period(
-        lake.house,
-        CANDLES.name,
-        period,
-        lambda former: with_rows(CANDLES.name, former, rows),
-        visible_after=lake.visible_after_seconds,
-    )
+    added = 0
+
+    def joined(former: pa.Table) -> pa.Table:
+        # Holes near each other are asked for in one piece, so that candles come that stand already.
+        nonlocal added
+        whole = with_rows(CANDLES.name, former, rows)
+        added = whole.num_rows - former.num_rows
+        return whole
+
+    result = edit_period(lake.house, CANDLES.name, period, joined, visible_after=lake.visible_after_seconds)
     holes.add(_empty(fetched, lacking, before=now - FINAL_AFTER_US))
     unlisted = sorted({f"{one.exchange} has no candles of {one.symbol} {one.timeframe}" for one in fetched.unlisted})
     problems = list(fetched.problems.values())
     problems += [f"{one} is declared, but {one.exchange} has no such candles" for one in fetched.unlisted if series[one]]
     notes = {"requests": sum(len(one.windows) for one in wanted), "not_listed": unlisted, "problems": problems[:50]}
-    return PeriodDone(period=period, result=result, added=rows.num_rows, notes=notes), problems
+    return PeriodDone(period=period, result=result, added=added, notes=notes), problems
 
 
 def _lacking(
