@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from collectors.rows import EventBuffer
-from collectors.venue import Instrument, Outcome, SendText, Wanted
+from collectors.venue import Instrument, Outcome, Wanted
 from collectors.venues.coinbase import VENUE
+from tests.collectors.answering import Answering
 
 T0 = 1_786_309_548_000_000
 STAMP = "2026-08-09T21:05:48.228568804Z"
@@ -47,7 +47,7 @@ def spelled(moment: int) -> str:
     return text.rstrip("0").rstrip(".") + "Z"
 
 
-class Socket:
+class Socket(Answering):
     """`timed` frames say when they were sent; the others all say the same."""
 
     def __init__(
@@ -92,15 +92,6 @@ class Socket:
     def acknowledge(self) -> None:
         held = {name: ["BTC-USD", "ETH-USD"] for name in ("level2", "market_trades")}
         self.frame("subscriptions", {"subscriptions": {**held, "heartbeats": ["heartbeats"]}})
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def opened(*, timed: bool = False) -> Socket:

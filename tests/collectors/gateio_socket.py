@@ -6,11 +6,11 @@ Put here: the socket and its instruments. Keep out: tests, recordings.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, SendText, Wanted
+from collectors.venue import Instrument, Outcome, Wanted
 from collectors.venues.gateio import VENUE
+from tests.collectors.answering import Answering
 
 MS = 1_790_000_000_000
 T0 = MS * 1000
@@ -28,7 +28,7 @@ PERP = Instrument(
 LISTED = {"BTC/USDT": SPOT, "BTC/USDT:USDT": PERP}
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, market: str = "spot", events: EventBuffer | None = None, *, at: int = T0) -> None:
         self.events = events or EventBuffer()
         symbol = "BTC/USDT" if market == "spot" else "BTC/USDT:USDT"
@@ -65,20 +65,6 @@ class Socket:
         body |= {"full": True} if first is None else {"U": first}
         body |= {} if bids is None else {"b": bids}
         return self.feed("obu", body | ({} if asks is None else {"a": asks}))
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def requests(self) -> list[HttpGet]:
-        found = [action for action in self.session.actions if isinstance(action, HttpGet)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def opened(market: str = "spot") -> Socket:

@@ -12,6 +12,7 @@ from collectors.rows import EventBuffer
 from collectors.venue import ConnectionPlan, HttpGet, Instrument, Outcome, Reconnect, SendText, Session, Wanted
 from collectors.venues.binance import VENUE
 from lake.paths import HOUR_US
+from tests.collectors.answering import Answering
 
 T0 = 1_764_000_000_000_000 - 1_764_000_000_000_000 % HOUR_US + 60_000_000
 SPOT = Instrument(exchange="binance", symbol="BTC/USDT", native="BTCUSDT", market="spot", base="BTC", quote="USDT")
@@ -20,7 +21,7 @@ ALL = Wanted(symbols=("BTC/USDT", "BTC/USDT:USDT"), channels=("trades", "book", 
 PLANS = {plan.name: plan for plan in VENUE.plan(ALL, {each.symbol: each for each in (SPOT, PERP)})}
 
 
-class Socket:
+class Socket(Answering):
     """A session of one plan, and the words to feed it with."""
 
     def __init__(self, plan: str, events: EventBuffer | None = None, *, at: int = T0) -> None:
@@ -73,10 +74,6 @@ class Socket:
 
     def ack(self) -> None:
         assert self.session.feed(b'{"result":null,"id":1}', self.now) is Outcome.CONTROL
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def us(moment: Any) -> int:

@@ -17,6 +17,7 @@ from collectors.rows import EventBuffer
 from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
 from collectors.venues.bitfinex import VENUE
 from collectors.venues.bitfinex.instruments import Names, parse_conf
+from tests.collectors.answering import Answering
 
 T0 = 1_785_640_000_000_000
 MS = T0 // 1000
@@ -133,7 +134,7 @@ def test_the_venues_own_map_of_codes_rules_and_test_pairs_are_left_out() -> None
         parse_conf(request.url, b"[[]]", Names())
 
 
-class Socket:
+class Socket(Answering):
     def __init__(
         self, *symbols: str, channels: tuple[str, ...] = ("trades", "book"), events: EventBuffer | None = None, at: int = T0
     ) -> None:
@@ -158,15 +159,6 @@ class Socket:
         self.event(event="subscribed", channel="trades", chanId=1, symbol="tBTCUST", pair="BTCUST")
         self.event(event="subscribed", channel="book", chanId=2, symbol="tBTCUST", prec="P0", freq="F0", len="25")
         return self
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def test_a_socket_is_configured_before_it_subscribes() -> None:

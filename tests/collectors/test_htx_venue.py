@@ -14,8 +14,9 @@ from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line, open_recording, parse
 from collectors.registry import exchange_of, venue
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, Stream, Wanted
 from collectors.venues.htx import VENUE
+from tests.collectors.answering import Answering
 
 T0 = 1_785_640_000_000_000
 MS = T0 // 1000
@@ -100,7 +101,7 @@ def test_states_of_contracts(recordings: Path) -> None:
     assert [row["index_price"] for row in rows if row["index_price"]] == [19695.41]
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, role: str, *, channels: tuple[str, ...] = VENUE.channels, events: EventBuffer | None = None, at: int = T0) -> None:
         self.events = events or EventBuffer()
         wanted = Wanted(symbols=("BTC/USDT", "BTC/USDT:USDT"), channels=channels, depth=150)
@@ -125,15 +126,6 @@ class Socket:
     def swap(self, event: str, version: int, bids: list[list[float]]) -> Outcome:
         channel = "market.BTC-USDT.depth.size_150.high_freq"
         return self.feed(ch=channel, ts=self.now // 1000, tick={"event": event, "version": version, "bids": bids, "asks": None, "ts": MS})
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def test_each_kind_of_topic_has_its_path() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,9 +11,10 @@ from collectors.decode import Decoding, decode_files
 from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Outcome, SendText, Wanted
+from collectors.venue import HttpGet, Outcome, Wanted
 from collectors.venues.kraken import VENUE
 from collectors.venues.kraken.futures_products import parse_instruments, product_of
+from tests.collectors.answering import Answering
 
 RUN = "kraken/futures_book_trade_ticker_20210722.jsonl.gz"
 T0 = 1_764_000_002_000_000
@@ -34,7 +34,7 @@ LISTED = [
 INSTRUMENTS = {each.symbol: each for each in parse_instruments(json.dumps({"result": "success", "instruments": LISTED}).encode())}
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, *channels: str, events: EventBuffer | None = None, symbol: str = "BTC/USD:USD") -> None:
         self.events = events or EventBuffer()
         wanted = Wanted(symbols=(symbol,), channels=channels or tuple(VENUE.channels))
@@ -58,15 +58,6 @@ class Socket:
 
     def trades(self, *sequences: int) -> Outcome:
         return self.feed({"feed": "trade_snapshot", "trades": [trade(sequence) for sequence in sequences]})
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def trade(sequence: int, **more: object) -> dict[str, object]:

@@ -13,9 +13,10 @@ from collectors.decode import Decoding
 from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Wanted
 from collectors.venues.kraken import VENUE
 from collectors.venues.kraken.instruments import rest_pair, unified
+from tests.collectors.answering import Answering
 
 T0 = 1_785_640_000_000_000
 STAMP = "2026-08-02T03:06:40.000000Z"
@@ -74,7 +75,7 @@ def book(kind: str, bids: Levels, asks: Levels, *, check: int, symbol: str = "BT
     return f'{{"channel":"book","type":"{kind}","data":[{body}]}}'.encode()
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, events: EventBuffer | None = None, *, at: int = T0, instrument: Instrument = BTC) -> None:
         self.events = events or EventBuffer()
         (self.plan,) = VENUE.plan(WANTED, {"BTC/USD": instrument})
@@ -98,15 +99,6 @@ class Socket:
             **more,
         }
         return self.feed(json.dumps({"channel": "trade", "type": kind, "data": [data]}, separators=(",", ":")).encode())
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def opened(**more: Any) -> Socket:

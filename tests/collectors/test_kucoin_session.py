@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -12,9 +11,10 @@ from collectors.decode import Decoding
 from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, Wanted
 from collectors.venues.kucoin import VENUE
 from collectors.venues.kucoin.instruments import guessed_contract, unified
+from tests.collectors.answering import Answering
 
 Levels = Sequence[Sequence[str]]
 
@@ -52,7 +52,7 @@ CONTRACT = {
 }
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, market: str = "spot", events: EventBuffer | None = None, *, at: int = T0) -> None:
         self.events = events or EventBuffer()
         symbol = "BTC/USDT" if market == "spot" else "BTC/USDT:USDT"
@@ -75,15 +75,6 @@ class Socket:
     def book(self, kind: str, first: int, last: int, *, bids: Levels = (), asks: Levels = (), depth: str = "increment@10ms") -> Outcome:
         data = {"C": last, "O": first, "M": T0 * 1000, "s": self.plan.instruments[0].native, "a": asks, "b": bids}
         return self.feed({"T": f"obu.{self.plan.market.upper()}", "dp": depth, "t": kind, "P": T0 * 1000, "d": data})
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def opened(market: str = "spot") -> Socket:

@@ -14,9 +14,10 @@ from collectors.errors import FrameError, UnknownSymbol
 from collectors.recording import Line
 from collectors.registry import exchange_of
 from collectors.rows import EventBuffer
-from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, SendText, Stream, Wanted
+from collectors.venue import HttpGet, Instrument, Outcome, Reconnect, Stream, Wanted
 from collectors.venues.mexc import VENUE
 from collectors.venues.mexc.schema import Wrapper
+from tests.collectors.answering import Answering
 
 T0 = 1_785_640_000_000_000
 MS = T0 // 1000
@@ -93,7 +94,7 @@ def test_retired_spot_formats(recordings: Path) -> None:
     assert [(row["symbol"], row["side"], row["amount"]) for row in rows] == [("ETH/USDT", "buy", 0.5)] * 2
 
 
-class Socket:
+class Socket(Answering):
     def __init__(self, symbol: str = "BTC/USDT", *, at: int = T0, events: EventBuffer | None = None) -> None:
         self.events = EventBuffer() if events is None else events
         wanted = Wanted(symbols=(symbol,), channels=VENUE.channels, depth=1000)
@@ -120,20 +121,6 @@ class Socket:
         request = self.requests()[-1]
         body = {"lastUpdateId": number, "bids": [["100", "1"]], "asks": [["101", "1"]], "timestamp": MS}
         self.session.feed_http(request, json.dumps(body).encode(), self.now)
-
-    def requests(self) -> list[HttpGet]:
-        found = [action for action in self.session.actions if isinstance(action, HttpGet)]
-        self.session.actions.clear()
-        return found
-
-    def commands(self) -> list[dict[str, Any]]:
-        found = [json.loads(action.text) for action in self.session.actions if isinstance(action, SendText)]
-        self.session.actions.clear()
-        return found
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 def test_the_documented_vectors() -> None:

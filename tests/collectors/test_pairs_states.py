@@ -10,6 +10,7 @@ import pytest
 from collectors.registry import VENUES
 from collectors.rows import EventBuffer
 from collectors.venue import HttpGet, Instrument, Session, Wanted
+from tests.collectors.answering import Answering
 
 SYMBOL = "BTC/USDT:USDT"
 MS = 1_790_000_000_000
@@ -52,7 +53,7 @@ def frame(exchange: str, *, number: int) -> dict[str, Any]:
             }
 
 
-class Paired:
+class Paired(Answering):
     """Two sessions of one plan over the continuity of their exchange."""
 
     def __init__(self, exchange: str) -> None:
@@ -84,10 +85,6 @@ class Paired:
                 session.feed_http(HttpGet(url="", purpose="open_interest"), body, T0 + number * 1000)
             else:
                 session.feed(body, T0 + number * 1000)
-
-    def rows(self, dataset: str) -> list[dict[str, Any]]:
-        drained = self.events.drain()
-        return drained[dataset].to_pylist() if dataset in drained else []
 
 
 @pytest.mark.parametrize("exchange", MARKETS)
